@@ -1,6 +1,6 @@
 """Checks of the settings: their origins, contradictions and people's channels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import SecretStr
@@ -92,13 +92,16 @@ def check_channels(place: Place) -> Iterator[Finding]:
         return  # check_settings reports it
     if not (place.folder / DATABASE).exists():
         return
+    kept = None
+    try:
+        kept = read_addresses(place.folder).addresses
+    except UnreadableError as error:
+        fix = "Move the file away, restart the room, and let people add their channels again."
+        yield Finding("problem", "notify", f"{error}.", fix)
     with snapshot(place.folder, settings) as tx:
         if "channel.mark" not in tx.column(str, "places"):  # an earlier release wrote this room
             return
-        found, addresses = channels_of(tx, None), _addresses(tx, place)
-    if isinstance(addresses, Finding):
-        yield addresses
-        addresses = {}
+        found, addresses = channels_of(tx, None), _addresses(tx, kept or {})
     if found.people and not is_installed():
         yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
     for person in found.people:
@@ -108,7 +111,7 @@ def check_channels(place: Place) -> Iterator[Finding]:
         for number, channel in enumerate(person.channels if person.is_here else ()):
             words = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
             url = addresses.get((person.name, number))
-            if url is None and channel.number:
+            if url is None and channel.number and kept is not None:
                 fix = f"Tell @{person.name} to remove channel {channel.number} and to add it again."
                 yield Finding("problem", "notify", f"{words} Its address is not in this data folder.", fix)
             elif is_installed() and url is not None and not is_understood(url.get_secret_value()):
@@ -120,22 +123,16 @@ def check_channels(place: Place) -> Iterator[Finding]:
                 yield Finding("ok", "notify", words)
 
 
-def _addresses(tx: Reading, place: Place) -> dict[tuple[str, int], SecretStr] | Finding:
-    """The addresses of people's channels, by name and position; a finding if the file of addresses is unreadable."""
-    try:
-        kept = read_addresses(place.folder).addresses
-    except UnreadableError as error:
-        fix = "Move the file away, restart the room, and let people add their channels again."
-        return Finding("problem", "notify", f"{error}.", fix)
+def _addresses(tx: Reading, kept: Mapping[str, str]) -> dict[tuple[str, int], SecretStr]:
+    """The addresses of people's channels, by name and position. `kept`: those that people added, by mark."""
     found = dict[tuple[str, int], SecretStr]()
     named = [tx.one(MemberRow, "member_by_name", name=name) for name in tx.settings.notify]
-    people = {row.id: row.name for row in named if row is not None}
-    for member, name in (people | {row.id: row.name for row in people_with_channels(tx)}).items():
+    people = {row.id: row.name for row in named if row is not None} | {m.id: m.name for m in people_with_channels(tx)}
+    for member, name in people.items():
         configured = configured_channels(tx, member, name)
         for position, channel in enumerate(find_channels(tx, member, name)):
-            address = SecretStr(kept[channel.mark]) if channel.mark in kept else None
             if not channel.mark:
-                address = configured[channel.slot]
-            if address is not None:
-                found[name, position] = address
+                found[name, position] = configured[channel.slot]
+            elif channel.mark in kept:
+                found[name, position] = SecretStr(kept[channel.mark])
     return found

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from teamroom.server.facts.channels import ROOM_CHANNELS
 from teamroom.server.identity import Entropy
 from teamroom.server.notify import channels
-from teamroom.server.private import read_private, write_private
+from teamroom.server.private import NotPrivateError, read_private, write_private
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.addresses import Address, KeptAddress, fault_of
 from teamroom.server.store.folder import CHANNELS
@@ -55,6 +55,8 @@ def read_addresses(folder: Path) -> Kept:
             raise TypeError
     except FileNotFoundError:
         return Kept("", {})
+    except NotPrivateError as error:
+        raise UnreadableError(str(error)) from None
     except OSError as error:
         raise UnreadableError(f"{folder / CHANNELS} cannot be read: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError):

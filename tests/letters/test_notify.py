@@ -721,7 +721,7 @@ async def test_a_room_restored_from_a_backup_sends_nothing_of_what_was_before(tm
 
 
 @promise("SAF2")
-async def test_no_tool_changes_a_channel(room: RunningRoom) -> None:
+async def test_the_policy_holds_no_channel(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name="notify", value='{"olga": ["json://elsewhere"]}')
     assert "not a policy setting" in refusal["why"]
