@@ -72,6 +72,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
+    "sign-in": (),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),
     "down": (),

@@ -280,7 +280,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"zone": "x" * 65}, "too_large", "at most 64 characters"),
     ({"digest_time": "8"}, "invalid", "write the time of the digest like 08:00"),
     ({"digest_time": "24:00"}, "invalid", "write the time of the digest like 08:00"),
-    ({"suspects": "perhaps"}, "invalid", "valid boolean"),
+    ({"suspects": "perhaps"}, "invalid", "'yes' or 'no'"),
     ({"remove_channel": 0}, "invalid", "greater than or equal to 1"),
     ({"remove_channel": 7}, "not_found", "has no channel 7"),
     ({"remove_channel": "ntfy://ntfy.sh/topic"}, "invalid", "belongs into add_channel alone"),

@@ -5,9 +5,9 @@ which the door writes. Replies show the kind and the number of a channel.
 """
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Name, Read, Reply, author
@@ -62,10 +62,19 @@ def _zone(text: str) -> str:
     return ROOMS if text.strip().lower() == ROOMS else check_zone(text.strip())
 
 
+def _yes_or_no(value: Any) -> Any:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+
+
 Quiet = Annotated[str, Field(max_length=20, description="such as 22:00-07:00, none or room"), AfterValidator(_quiet)]
 Digest = Annotated[str, Field(max_length=20, description="such as 08:00, none or room"), AfterValidator(_digest)]
 Zone = Annotated[str, Field(max_length=64, description="such as Europe/Berlin, or room"), AfterValidator(_zone)]
 PerHour = Annotated[int, Field(ge=0, le=100, description="letters in an hour; 0: the room's setting")]
+
+
+Suspects = Annotated[
+    Literal["yes", "no"], Field(description="whether to tell of suspects"), BeforeValidator(_yes_or_no)
+]
 
 
 class Notify(Arguments):
@@ -76,7 +85,7 @@ class Notify(Arguments):
     per_hour: PerHour | None = None
     zone: Zone | None = None
     digest_time: Digest | None = None
-    suspects: Annotated[bool, Field(description="tell me of suspects")] | None = None
+    suspects: Suspects | None = None
     add_channel: Annotated[Address, Field(description="an Apprise URL")] | None = None
     remove_channel: Annotated[int, Field(ge=1, le=1_000_000, description="its number")] | None = None
 
@@ -285,7 +294,9 @@ def _stored(name: str, value: Any) -> Any:
     """What the database keeps of a choice: None for the room's setting."""
     if value == ROOMS or (name == "per_hour" and value == 0):
         return None
-    return int(value) if name == "suspects" else "" if value == NONE else value
+    if name == "suspects":
+        return int(value == "yes")
+    return "" if value == NONE else value
 
 
 def _changes(tx: Reading, before: LetterSettingRow, after: LetterSettingRow) -> list[str]:
