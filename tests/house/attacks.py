@@ -342,7 +342,7 @@ ATTACKS: dict[int, Attack] = {
     33: Attack(
         INJECTED,
         "a URL in a field, for the server to fetch",
-        "the server fetches no URL",
+        "the server fetches no URL of a field; a person's channel may lead to public addresses",
         {"test_attacks": ("the_room_opens_no_connections",)},
     ),
     34: Attack(
@@ -1116,6 +1116,38 @@ ATTACKS: dict[int, Attack] = {
                 "nobody_signs_in_where_others_on_the_way_can_read_it",
                 "behind_a_proxy_with_tls_the_cookie_is_for_that_host_and_tls_alone",
             )
+        },
+    ),
+    102: Attack(
+        THIEF,
+        "the password in the address of a person's channel, read from the database, a backup, the log or an error",
+        "the door puts it into one private file before the act, which sees a random name; nothing else has it",
+        {
+            "test_addresses": (
+                "an_address_is_in_its_private_file_alone_whatever_becomes_of_the_call",
+                "the_file_is_private_and_a_link_in_its_place_is_refused",
+            ),
+            "test_canaries": ("no_part_of_a_channel_address_is_in_logs_metrics_errors_doctor_databases_or_backups",),
+        },
+    ),
+    103: Attack(
+        THIEF,
+        "a channel that leads the server to itself or into its network, also by a name or a redirect",
+        "people add only some kinds; each connection for them is judged where it is made, and no file is named",
+        {
+            "test_addresses": (
+                "a_name_that_leads_to_this_machine_reaches_nothing",
+                "a_public_service_that_redirects_into_a_private_network_reaches_nothing",
+            ),
+            "test_letter_settings": ("bad_input_of_every_field_is_refused_and_changes_nothing",),
+        },
+    ),
+    104: Attack(
+        AGENT,
+        "a person's letters silenced or led elsewhere: quiet hours, a cap of none, another channel",
+        "only the person, or a room owner, changes them; each change is in the log, and an owner's is told",
+        {
+            "test_letter_settings": ("a_person_changes_her_own_letters_and_a_room_owner_those_of_others",),
         },
     ),
 }

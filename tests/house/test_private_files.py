@@ -39,6 +39,7 @@ ALLOWED: dict[str, str] = {
     "clients/shell/exporting.py _written_whole": "an export, which a person names; its draft is a new file",
     "clients/shell/help.py install_completion": "the start file of the person's shell",
     "clients/shell/holding.py _hash_of": "a file that is evidence, which a person names",
+    "clients/shell/letters.py _read": "a file with an address, which a person names",
     "clients/shell/run.py guarded": "the null device",
     "clients/shell/writing.py _save": "a new file for a text",
     "clients/shell/writing.py edit": "the same, after the person's editor had it",

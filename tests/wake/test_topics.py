@@ -436,6 +436,10 @@ async def run_the_room(room: Watched) -> None:
     await room.act("olga", "import_task", external="elsewhere", title="mow the lawn", done=True, closed_at=1e9)
     await room.act("olga", "notify", name="olga")
     await room.act("olga", "sign_in")
+    await room.act("olga", "notify", quiet="22:00-07:00", per_hour=3, suspects=True)
+    await room.act("olga", "notify", add_channel="json://example.org/a")
+    await room.act("olga", "notify", add_channel="json://example.org/b")
+    await room.act("olga", "notify", remove_channel=1)
     await authorise(room)
     for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
         await room.act("olga", "enroll", name=name, rename=new)
