@@ -126,7 +126,7 @@ BREAK = "\u200b"
 """An invisible character. It separates a sign from the word that it would make a mention, an emoji or an address of."""
 
 _MARK = re.compile(r"[*`~|\\<>\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=\S)\.(?=\S)")
-_SIGN = re.compile(r"[@#&:{$](?=\S)|(?<!\w)/(?=\w)")
+_SIGN = re.compile(r"[@#&:{$](?=\S)|(?<!\w)/(?=\S)")
 
 
 def defuse(line: str) -> str:

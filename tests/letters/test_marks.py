@@ -106,6 +106,8 @@ def as_read(body: str) -> str:
 
 @given(texts)
 @example("@everyone [c](http://e.x) **b** <!channel> <@U024BE7LH> www.evil.com `x` # h")
+@example("//")
+@example("a//")
 def test_no_channel_finds_a_link_a_mention_or_formatting_in_what_a_member_wrote(text: str) -> None:
     assert found_in(body_with(text)) == set()
 
