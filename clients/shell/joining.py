@@ -1,6 +1,7 @@
 """The lines with which a member joins from its harness, and a person from a chat client."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -9,6 +10,18 @@ from teamroom.clients.session.program import own_name
 
 READ_TOKEN = "read -rs TEAMROOM_TOKEN && export TEAMROOM_TOKEN"
 """Reads a token that is pasted next, in bash and zsh. It is neither shown nor kept in the shell's history."""
+
+HEADER = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
+"""The header with the token, which the harness reads from its environment."""
+
+
+def how_claude_joins(entry: str, url: str, token_file: Path) -> str:
+    """Return the line that adds a room to Claude Code for the present folder, with a token that is in a file.
+
+    The token is neither shown nor kept in the shell's history, and no process has it among its arguments.
+    """
+    read = f'TEAMROOM_TOKEN="$(cat {shlex.quote(str(token_file))})"'
+    return f"export {read} && claude mcp add -t http {entry} {url}/mcp -H {HEADER}"
 
 
 def how_to_join(mcp: str, name: str, here: str) -> str:
@@ -20,8 +33,7 @@ def how_to_join(mcp: str, name: str, here: str) -> str:
         if far
         else (f"{teamroom} connect --as {name}{here}   (after: {teamroom} enroll {name} --save{here})")
     )
-    header = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
-    return f"""  Claude Code  claude mcp add -s user -t http teamroom {mcp} -H {header}
+    return f"""  Claude Code  claude mcp add -s user -t http teamroom {mcp} -H {HEADER}
   Codex        codex mcp add teamroom --url {mcp} --bearer-token-env-var TEAMROOM_TOKEN
   any other    {mcp} with the header Authorization: Bearer $TEAMROOM_TOKEN
   over stdio   {stdio}"""
