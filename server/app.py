@@ -12,11 +12,14 @@ from typing import Any
 from mcp.server.lowlevel import Server
 
 from teamroom.resources.listen import ListenServer
+from teamroom.resources.page.page import Offered, Page
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
+from teamroom.server.acts.act import Act
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
+from teamroom.server.acts.members.sign_in import LINK_SECONDS, offer_sign_in
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
@@ -27,6 +30,7 @@ from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.sessions import SessionIds
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
+from teamroom.server.http.visits import Visits
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.deliver import Deliverer
@@ -52,7 +56,7 @@ from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
 from teamroom.tools.instructions import instructions_for
-from teamroom.tools.serve import ToolServer
+from teamroom.tools.serve import TOOLS, ToolServer
 
 logger = logging.getLogger("teamroom")
 
@@ -126,6 +130,7 @@ class Room:
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
+        self._on_changed: Callable[[set[str]], object] = lambda changed: None
 
     def _listens(self, member: int) -> bool:
         """Whether a member has a live listener on this server."""
@@ -198,6 +203,20 @@ class Room:
         await door.act_as_room(partial(end_recovered, done=done))
         return done
 
+    async def offer_sign_in(self, seconds: float = LINK_SECONDS) -> str | None:
+        """Make a link for the first owner, who has not signed in yet; None if there is none to make.
+
+        `seconds`: for how long it can be opened.
+        """
+        if self.store.damage is not None:
+            return None
+        try:
+            made = await self.door.act_as_room(partial(offer_sign_in, seconds=seconds))
+        except Refusal as refusal:
+            logger.error("no link to sign in can be made now: %s", refusal)
+            return None
+        return None if made is None else made.url
+
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
         try:
@@ -267,6 +286,14 @@ class Room:
         """The same over a door of another event loop, without what waits or streams."""
         return self._mcp(door, None)
 
+    def visits(self) -> Visits:
+        """What browsers are answered: the page, over the one door."""
+        asking = Asking(self.door, self.bus, self.settings)
+        tools = ToolServer(self.door, None, asking, caller_of, session_of, self.faults)
+        page = Page(self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered())
+        self._on_changed = page.changed
+        return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
+
     def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
         asking = Asking(door, self.bus, self.settings)
         tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
@@ -290,6 +317,7 @@ class Room:
         """Carry out what an act causes outside the store, after its commit and before its reply."""
         for member in effects.woken:
             self.bus.nudge(member)
+        self._on_changed(effects.changed)
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
         if effects.letters:
@@ -340,6 +368,15 @@ class Room:
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
         self.seal(stops=True)
+
+
+def _offered() -> dict[str, Offered]:
+    """The acts that people can do on the page, by the names of their tools."""
+    return {
+        name: Offered(tool.does, tool.description, tool.danger is not None and tool.danger.typed is not None)
+        for name, tool in TOOLS.items()
+        if isinstance(tool.does, Act) and not tool.waits
+    }
 
 
 def _last_sign(tx: Reading) -> float:

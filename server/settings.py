@@ -448,6 +448,11 @@ class FixedSettings(BaseModel):
         1, ge=0.1, le=30, description="Seconds in which open streams must end when the server stops."
     )
 
+    # the page
+    browser_seconds: float = Field(
+        2_592_000, ge=60, le=31_536_000, description="Seconds after which a person must sign in to the page again."
+    )
+
     # the store
     batch_acts: int = Field(64, ge=1, le=1024, description="Maximum number of acts that share one commit.")
     batch_member_acts: int = Field(

@@ -163,9 +163,21 @@ def _no(answer: Any, danger: Danger | None, arguments: Any) -> str | None:
         return "no answer came"
     if answer.action != "accept":
         return {"decline": "the answer was no", "cancel": "the question was dismissed"}[answer.action]
+    return _mistyped((answer.content or {}).get(TYPED), danger, arguments)
+
+
+def require_typed(tool: Tool, arguments: Any, typed: str) -> None:
+    """Check that a person typed the name of what cannot be taken back. Raises Refusal."""
+    if (why := _mistyped(typed, tool.danger, arguments)) is not None:
+        raise Refusal(
+            "not_allowed", f"Nothing was done, because {why}.", "Type the name as it is shown.", subject=tool.name
+        )
+
+
+def _mistyped(typed: Any, danger: Danger | None, arguments: Any) -> str | None:
+    """Why what was typed does not confirm an act; None if it does, or if nothing need be typed."""
     if danger is None or danger.typed is None:
         return None
-    typed = (answer.content or {}).get(TYPED)
     if not isinstance(typed, str) or not typed.strip():
         return "its name was not typed"
     is_same = normalize_name(typed.strip()).lstrip(AT) == normalize_name(danger.typed(arguments))

@@ -51,13 +51,17 @@ COLLECTED_EVERY = (50_000, 10, 10)
 
 @dataclass(frozen=True)
 class Opened:
-    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved."""
+    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved.
+
+    `sign_in`: a link for its first owner, who has not signed in yet; only for a terminal, because it is a secret.
+    """
 
     url: str
     folder: Path
     new_owner: str | None
     former_url: str | None
     members_url: str
+    sign_in: str | None
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,8 @@ def failing_in_words(folder: Path) -> Iterator[None]:
         ) from None
     except NotPrivateError as error:
         raise Failure(f"{error}.", error.fix) from None
+    except BrokenPipeError:  # nobody reads what this program prints, and the room is open
+        raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
@@ -152,6 +158,7 @@ async def _serve(
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
             print(room.remedy(), file=sys.stderr)
+        sign_in = await room.offer_sign_in() if beside is None and sys.stdout.isatty() else None
         async with contextlib.AsyncExitStack() as announcing:
             stop = asyncio.Event() if beside is not None else None
 
@@ -162,7 +169,7 @@ async def _serve(
                 announcing.enter_context(announce(room.folder, room.settings.url, since, log))
                 former_url = _keep_port(room)
                 new_owner, settings = owner if token is not None else None, room.settings
-                opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url))
+                opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url, sign_in))
                 if beside is not None and stop is not None:
                     companion = asyncio.create_task(_run_beside(beside, room, stop))
                     announcing.push_async_callback(_end_companion, companion)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.place import OWNER_TOKEN
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.terminal import Styled, plain, print_hanging, print_json, print_line, say
 from teamroom.clients.session.times import day_and_time, with_local_times
@@ -65,12 +66,14 @@ def demo(
             say(_farewell(folder))
 
 
-def first_line(url: str, options: Mapping[str, str]) -> str:
-    """Return the line that is printed first: how the visitor gets into the room.
+def first_line(room: "Opened", options: Mapping[str, str]) -> str:
+    """Return the line that is printed first: how the visitor gets into the room. `options` name it on a command line.
 
-    `options` name the room on a command line. An hour of the room passes within seconds after this line is printed.
+    The link is a secret, but one of a room that holds nothing and ends with this command.
     """
-    return f"See the room at {url} in a second terminal: {printed('overnight --follow', options)}"
+    if room.sign_in is None:
+        return f"See the room at {room.url} in a second terminal: {printed('overnight --follow', options)}"
+    return f"Open the room's page, once, within ten minutes: {room.sign_in}"
 
 
 def _farewell(folder: Path | None) -> str:
@@ -95,7 +98,7 @@ class Screen:
     def opened(self, room: "Opened") -> None:
         """Print the way in first."""
         self.has_opened, self._options = True, _options(room.folder, room.url)
-        print_line(Styled(first_line(room.url, self._options)), is_whole=True)
+        print_line(Styled(first_line(room, self._options)), is_whole=True)
         print(flush=True)
 
     def begin(self, name: str, title: str, at: float) -> None:
@@ -144,8 +147,8 @@ class Program:
     def opened(self, room: "Opened") -> None:
         """Print where the room is, first."""
         self.has_opened, self.options = True, _options(room.folder, room.url)
-        found = {"url": room.url, "mcp": f"{room.url}/mcp", "data": str(room.folder)}
-        found |= {"owner_token_file": str(room.folder / "owner.token"), "line": first_line(room.url, self.options)}
+        found = {"url": room.url, "mcp": f"{room.url}/mcp", "data": str(room.folder), "sign_in": room.sign_in}
+        found |= {"owner_token_file": str(room.folder / OWNER_TOKEN), "line": first_line(room, self.options)}
         print_json({"event": "opened", **found})
 
     def begin(self, name: str, title: str, at: float) -> None:

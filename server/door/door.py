@@ -18,6 +18,7 @@ from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
+from teamroom.server.acts.members.sign_in import open_session, require_link
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
@@ -127,6 +128,17 @@ class Door:
         Raises StorageError.
         """
         return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
+
+    async def sign_in(self, code: str) -> str:
+        """Use a link to the page up; returns the token of the session that it opens. Raises Refusal.
+
+        A code that opens nothing costs a read alone, because everybody can send one.
+        """
+        try:
+            await self._store.look_up(partial(require_link, code=code))
+        except StorageError as error:
+            raise self.storage_refusal(error) from error
+        return await self.act_as_room(partial(open_session, code=code))
 
     async def is_ready(self) -> bool:
         """Whether the store takes acts: it tried one some seconds ago, or tries one now."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from teamroom.client import Room
 from teamroom.clients.local.demo.mark import MARK
 from teamroom.clients.local.demo.story import SCENES, TASKS
 from teamroom.server.store.folder import DATABASE
+from tests.support.bounds import BOUND_SECONDS
+from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
 from tests.support.repository import ROOT
 from tests.support.shells import STEP_SECONDS, TEAMROOM, TOKEN, Done, Shell, answers, up
+from tests.support.visitors import Visitor
 
 pytestmark = house
 
@@ -93,8 +98,7 @@ def test_it_prints_the_way_in_first_and_last_how_an_agent_joins(home: Path) -> N
     done = shell.run("demo", "--speed", "0")
     assert done.code == 0, done.err
     first, *told, last = done.out.splitlines()
-    assert first.startswith("See the room at http://127.0.0.1:")
-    assert "teamroom overnight --follow --data " in first
+    assert re.search(r" http://127\.0\.0\.1:\d+/sign-in#[A-Z0-9-]+$", first)
     assert last.startswith('export TEAMROOM_TOKEN="$(cat ')
     assert " && claude mcp add -t http teamroom-demo http://127.0.0.1:" in last
     headings = [next(line for line in told if line.endswith(scene.title)) for scene in SCENES]
@@ -147,6 +151,24 @@ def test_the_joining_line_lets_an_agent_in(home: Path) -> None:
             assert agent.call("check_in", mode="live")["standing"] == "active"
             assert agent.call("claim_task")["task"] == TASKS[-1]
             assert agent.read("teamroom://me")["name"] == "guest"
+
+
+async def test_the_link_signs_in_after_the_story_too_and_pause_on_the_page_refuses_the_next_act(home: Path) -> None:
+    with demo(home, "--speed", "0", "--stay") as running:
+        running.until("over")
+        page, _, code = running.opened["sign_in"].partition("#")
+        assert page == f"{running.opened['url']}/sign-in"
+        async with httpx2.AsyncClient(
+            verify=WITHOUT_TLS, base_url=running.opened["url"], timeout=BOUND_SECONDS
+        ) as http:
+            browser = Visitor(http)
+            at_home = await browser.sign_in(code)
+            assert at_home.status == 200, "the hour of the story does not count"
+            form = at_home.form("pause", target="scribe")
+            assert (await browser.send(form, reason="stop")).status == 200
+        line = running.until("line")
+    assert line["member"] == "scribe"
+    assert line["line"].startswith("refused (paused): You are paused by @you")
 
 
 def test_the_commands_that_it_prints_work_as_they_are_pasted(home: Path) -> None:
@@ -267,7 +289,9 @@ def test_variables_that_name_a_real_room_do_not_lead_the_demo_there(home: Path) 
         shell = room.shell.with_(TEAMROOM_URL=room.url, TEAMROOM_NOTES_PER_HOUR="1000", TMPDIR=str(home))
         done = shell.run("demo", "--speed", "0")
         assert done.code == 0, done.err
-        assert "--url http://127.0.0.1:" in done.out.splitlines()[0], "the commands name the demo's room"
+        pause = next(line for line in done.out.splitlines() if " pause scribe " in line)
+        assert "--data " in pause, "the command names the demo's room"
+        assert "--url http://127.0.0.1:" in pause, "although a variable names another one"
         assert room.shell.run("receipts", "--json").json["receipts"] == before
 
 

@@ -73,6 +73,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
     "demo": (),
+    "sign-in": (),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),
     "down": (),

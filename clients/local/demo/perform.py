@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,9 @@ STORY_REAL_SECONDS = 12.0
 
 VISITOR_SECONDS = 8.0
 """How long the story waits for the visitor to press Pause at speed 1."""
+
+LINK_SECONDS = STORY_SECONDS + 600.0
+"""For how long the link can be opened by the room's clock: ten minutes of the visitor's, as the hour is over soon."""
 
 TICK_SECONDS = 30.0
 """How long one tick of the supervisor may take."""
@@ -84,14 +87,16 @@ def perform(plan: Plan, host: Host) -> None:
         settings = Settings(port=plan.port, log_level="warning")
         with failing_in_words(folder):
             prepare_folder(folder)
-            clocks = Clocks(clock.wall, clock.steady, clock.awake)
+            clocks, answers = Clocks(clock.wall, clock.steady, clock.awake), list[Opened]()
 
             async def beside(room: "Room") -> None:
+                sign_in = await room.offer_sign_in(LINK_SECONDS)
+                host.opened(replace(answers[0], sign_in=sign_in))
                 time = RoomTime(room, asyncio.get_running_loop(), clock, plan.speed)
                 with time.stopped_in_the_end():
                     await asyncio.to_thread(_play, room.folder, room.settings.url, desk, time, plan, host)
 
-            serve_folder(folder, settings, YOU, host.opened, clocks, beside)
+            serve_folder(folder, settings, YOU, answers.append, clocks, beside)
 
 
 class RoomTime:

@@ -295,6 +295,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.run("end_pauses", scope="member", target=target.id, now=tx.now)
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
     tx.run("revoke_tokens", member=target.id, now=tx.now)
+    tx.run("drop_sign_in", member=target.id)
     seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {})
     clear_after_end(tx, target.id, f"{target.subject} was killed", seq)
     _notify_responsible(tx, caller, target, "kill")
