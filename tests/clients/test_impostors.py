@@ -72,7 +72,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
-    "demo": (),
+    "demo": ("--speed", "0", "--data", "{folder}/room"),
     "sign-in": (),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),
