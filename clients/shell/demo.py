@@ -128,9 +128,12 @@ class Screen:
         """Leave a blank line after the scene."""
         print(flush=True)
 
-    def over(self, folder: Path, url: str, guest: str, token_file: Path) -> None:
+    def over(self, url: str, guest: str, token_file: Path, stays: bool) -> None:
         """Print the line with which the visitor's agent joins, last."""
-        print_line(Styled("From here on, the room's clock is yours. Press Ctrl-C to stop it."))
+        if stays:
+            print_line(Styled("From here on, the room's clock is yours. Press Ctrl-C to stop it."))
+        else:
+            print_line(Styled("This room ends now. With --stay, it goes on until Ctrl-C."))
         print_line(Styled(f"Your own agent joins as @{guest} with this line, in the terminal that it starts in:"))
         print_line(Styled(how_claude_joins(ENTRY, url, token_file)), is_whole=True)
         sys.stdout.flush()
@@ -174,7 +177,7 @@ class Program:
         print_json({"event": "scene", **self.scene, "facts": facts})
         self.scene = {}
 
-    def over(self, folder: Path, url: str, guest: str, token_file: Path) -> None:
+    def over(self, url: str, guest: str, token_file: Path, stays: bool) -> None:
         """Print how the visitor's agent joins, last."""
         line = how_claude_joins(ENTRY, url, token_file)
-        print_json({"event": "over", "guest": guest, "token_file": str(token_file), "line": line})
+        print_json({"event": "over", "guest": guest, "token_file": str(token_file), "stays": stays, "line": line})

@@ -71,8 +71,8 @@ class Host(Teller, Protocol):
         """The room answers."""
         ...
 
-    def over(self, folder: Path, url: str, guest: str, token_file: Path) -> None:
-        """The story is over. The visitor's agent can join as `guest`, whose token is in a file."""
+    def over(self, url: str, guest: str, token_file: Path, stays: bool) -> None:
+        """The story is over. The visitor's agent can join as `guest`, whose token is in a file, if the room stays."""
         ...
 
 
@@ -156,7 +156,7 @@ def _play(folder: Path, url: str, desk: Path, time: RoomTime, plan: Plan, host: 
     try:
         _play_story(stage)
         time.meet()
-        host.over(folder, url, GUEST, _invite_agent(stage, folder))
+        host.over(url, GUEST, _invite_agent(stage, folder), plan.stays)
         if plan.stays:
             live_on(stage)
     except StoppedError:
