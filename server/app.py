@@ -19,7 +19,7 @@ from teamroom.server.acts.act import Act
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
-from teamroom.server.acts.members.sign_in import offer_sign_in
+from teamroom.server.acts.members.sign_in import LINK_SECONDS, offer_sign_in
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
@@ -216,12 +216,15 @@ class Room:
         await door.act_as_room(partial(end_recovered, done=done))
         return done
 
-    async def offer_sign_in(self) -> str | None:
-        """Make a link for the first owner, who has not signed in yet; None if there is none to make."""
+    async def offer_sign_in(self, seconds: float = LINK_SECONDS) -> str | None:
+        """Make a link for the first owner, who has not signed in yet; None if there is none to make.
+
+        `seconds`: for how long it can be opened.
+        """
         if self.store.damage is not None:
             return None
         try:
-            made = await self.door.act_as_room(offer_sign_in)
+            made = await self.door.act_as_room(partial(offer_sign_in, seconds=seconds))
         except Refusal as refusal:
             logger.error("no link to sign in can be made now: %s", refusal)
             return None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from teamroom.clients.local.demo.mark import MARK
 from teamroom.clients.local.findings import Finding
 from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, TOKENS, Place
 from teamroom.clients.session.spans import span
@@ -29,7 +30,7 @@ from teamroom.server.store.sqlite.reserve import RESERVE
 FILES = (
     *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
     *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, LOG, FORMER_LOG, RESERVE, SERVER, KEPT_PORT),
-    CHANNELS,
+    *(CHANNELS, MARK),
 )
 """The files of a data folder."""
 

@@ -38,7 +38,7 @@ pytestmark = promise("SAF1")
 TOKEN = "tr_" + "5e" * 32
 
 LOCAL = frozenset(
-    {"up", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
+    {"up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
 )
 """Commands that call no room."""
 
@@ -72,6 +72,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
+    "demo": ("--speed", "0", "--data", "{folder}/room"),
     "sign-in": (),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),

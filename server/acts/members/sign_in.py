@@ -81,10 +81,10 @@ def make_sign_in(tx: Writing, caller: Caller, arguments: SignIn) -> SignInLink:
     return _make(tx, member, caller.token_id, seq)
 
 
-def offer_sign_in(tx: Writing) -> SignInLink | None:
+def offer_sign_in(tx: Writing, seconds: float = LINK_SECONDS) -> SignInLink | None:
     """Make a link for the room's first owner, when the room starts; None once that person has signed in or was killed.
 
-    The room makes it, for the person who has the room's folder.
+    The room makes it, for the person who has the room's folder. `seconds`: for how long it can be opened.
     """
     name = tx.only(Named, "first_person").name
     member = tx.one(MemberRow, "member_by_name", name=name)
@@ -99,7 +99,7 @@ def offer_sign_in(tx: Writing) -> SignInLink | None:
         subject=f"@{name}",
         summary=f"The room made a link with which @{name} can sign in once",
     )
-    return _make(tx, member, None, seq)
+    return _make(tx, member, None, seq, seconds)
 
 
 def require_link(tx: Reading, code: str) -> SignInRow:
@@ -168,16 +168,16 @@ def _person(tx: Reading, caller: Caller, name: str) -> MemberRow:
     return member
 
 
-def _make(tx: Writing, member: MemberRow, issued_by: str | None, seq: int) -> SignInLink:
+def _make(tx: Writing, member: MemberRow, issued_by: str | None, seq: int, seconds: float = LINK_SECONDS) -> SignInLink:
     code = new_code(tx.entropy)
     tx.run(
         "put_sign_in",
         member=member.id,
         hash=token_hash(read_code(code)),
         issued_by=issued_by,
-        expires_at=tx.now + LINK_SECONDS,
+        expires_at=tx.now + seconds,
     )
-    url, until = f"{tx.settings.members_url}{SIGN_IN_PATH}#{code}", rfc3339(date_from_now(tx, LINK_SECONDS))
+    url, until = f"{tx.settings.members_url}{SIGN_IN_PATH}#{code}", rfc3339(date_from_now(tx, seconds))
     return SignInLink(receipt=seq, name=member.name, url=url, code=code, until=until)
 
 
