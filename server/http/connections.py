@@ -53,6 +53,8 @@ class Connection:
     """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
     """Whether its request waits for the room and not for the client. It is not idle then."""
+    has_arrived: bool = False
+    """Whether its newest request has arrived as a whole."""
     has_shaken_hands: bool = False
     """Whether the room has proven something on it, after which it may stay open once without a token."""
     when_lost: set[Callable[[], object]] = field(default_factory=set)
@@ -119,6 +121,11 @@ class Connections:
         """A valid token was shown on a request's connection."""
         if (connection := _connection_of(scope)) is not None:
             self._own(connection, caller)
+
+    def has_arrived(self, scope: Scope) -> bool:
+        """Whether a request has arrived as a whole, so that nothing of it is waited for."""
+        connection = _connection_of(scope)
+        return connection is not None and connection.has_arrived
 
     def begin_handshake(self, scope: Scope) -> bool:
         """Note a handshake on a request's connection; returns whether it is the first one there."""

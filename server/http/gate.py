@@ -185,7 +185,8 @@ class Gate:
             raise
         with self._connections.answering(scope, caller):  # a request whose body is still arriving is an open call too
             if scope["method"] == "POST":
-                body = await self._read_body(headers, receive, self._settings.body_seconds, self._settings.body_bytes)
+                seconds = None if self._connections.has_arrived(scope) else self._settings.body_seconds
+                body = await self._read_body(headers, receive, seconds, self._settings.body_bytes)
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
@@ -272,8 +273,9 @@ class Gate:
         return caller
 
     async def _read_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float, limit: int
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int
     ) -> bytes | None:
+        """The body, in so many seconds; None if the client left before it was complete. Raises GateRefusal."""
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
@@ -297,8 +299,9 @@ class Gate:
             raise GateRefusal(
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
-        self.check_json(bytes(body))
-        return mark_lone_surrogates(bytes(body))
+        whole = bytes(body)
+        self.check_json(whole)
+        return mark_lone_surrogates(whole)
 
     def check_json(self, body: bytes) -> None:
         """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""

@@ -114,6 +114,14 @@ class _Server(Server[Any]):
         return dict(self._server_info_stamp_source)
 
 
+class _Answers(StreamableHTTPSessionManager):
+    """Calls that get one JSON body."""
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request. The gate has read its body, and nothing counts its bytes a second time."""
+        await self._handle_request(scope, receive, send)
+
+
 class Transports:
     """The two transports of one server, and the router between them. Without `streams`, only the first is used."""
 
@@ -129,7 +137,7 @@ class Transports:
         self._url = settings.members_url
         self._waiting_tools = frozenset(name.encode() for name in waiting_tools)
         limit = settings.body_bytes
-        self._json = StreamableHTTPSessionManager(
+        self._json = _Answers(
             server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
         self._sse = Sessions(server, settings, ids)
