@@ -39,6 +39,18 @@ class Principal(NamedTuple):
     has_former_names: bool
 
 
+class KindsWaiting(NamedTuple):
+    """What there may be for a member, of each kind that a check-in shows."""
+
+    tasks: bool
+    offers: bool
+    capabilities: bool
+    reviews: bool
+    reminders: bool
+    decisions: bool
+    messages: bool
+
+
 class TokenRow(NamedTuple):
     """A token and its member, found by the token's hash."""
 
