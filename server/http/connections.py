@@ -144,9 +144,13 @@ class Connections:
         """The connection is a member's, and the one that it used last."""
         if connection not in self.open:
             return  # it is gone already
+        own = self._of_member.setdefault(caller.member, {})
+        if connection in own:
+            connection.caller = caller
+            own[connection] = own.pop(connection)
+            return
         self._disown(connection)
         connection.caller = caller
-        own = self._of_member.setdefault(caller.member, {})
         own[connection] = None
         if len(own) > self._most_of_member:
             self._displace_one_of(own)
