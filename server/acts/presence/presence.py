@@ -226,7 +226,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         changes=tx.head.seq - cursor,
         wakes=wakes,
         tasks=tasks_of(tx, caller.member) if found.tasks else [],
-        offers=offers_to(tx, caller.member) if found.offers else [],
+        offers=offers_to(tx, caller.member) if row.has_offers else [],
         probes=open_probes(tx, caller) if found.capabilities else [],
         reviews=reviews,
         reminders=reminders_of(tx, caller.member) if found.reminders else [],
@@ -256,11 +256,12 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments)
     wakes = tx.number("count_pending_wakes", member=caller.member, after=row.acknowledged) if row.has_wakes else 0
+    offers = tx.number("count_open_offers_to", member=caller.member, now=tx.now) if row.has_offers else 0
     return Beat(
         receipt=receipt,
         standing="active" if active else "paused",
         **({} if active else pause_details(tx, row)),
-        pending=Pending(wakes=wakes, offers=tx.number("count_open_offers_to", member=caller.member, now=tx.now)),
+        pending=Pending(wakes=wakes, offers=offers),
     )
 
 

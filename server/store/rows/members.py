@@ -36,6 +36,7 @@ class Principal(NamedTuple):
     room_state: str | None
     room_until: float | None
     has_wakes: bool
+    has_offers: bool
     has_former_names: bool
 
 
@@ -43,7 +44,6 @@ class KindsWaiting(NamedTuple):
     """What there may be for a member, of each kind that a check-in shows."""
 
     tasks: bool
-    offers: bool
     capabilities: bool
     reviews: bool
     reminders: bool

@@ -2,7 +2,8 @@
 
 -- name: principal
 -- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels. Whether the
--- member has wakes that it has not acknowledged, and whether the room has former names, spare most acts a statement.
+-- member has wakes that it has not acknowledged or open offers, and whether the room has former names, spare most acts a
+-- statement.
 select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
     token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
@@ -15,6 +16,7 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     exists (
         select 1 from wake where wake.member = token.member and wake.seq > member.acknowledged
     ) as has_wakes,
+    exists (select 1 from offer where offer.receiver = token.member and offer.state = 'offered') as has_offers,
     exists (select 1 from former_name) as has_former_names
 from token
 join head on head.id = 1
@@ -30,7 +32,6 @@ where token.id = :token
 -- waits for a review counts, because its reviewer may be lost.
 select
     exists (select 1 from task where holder = :member and state in ('claimed', 'blocked', 'offered')) as tasks,
-    exists (select 1 from offer where receiver = :member and state = 'offered') as offers,
     exists (select 1 from capability where member = :member) as capabilities,
     exists (select 1 from task where state = 'in_review') as reviews,
     exists (select 1 from reminder where member = :member) as reminders,
