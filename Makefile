@@ -63,6 +63,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
+	$(BIN)/python -m tests.bench.page
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200

@@ -12,23 +12,29 @@ from typing import Any
 from mcp.server.lowlevel import Server
 
 from teamroom.resources.listen import ListenServer
+from teamroom.resources.page.page import Offered, Page
 from teamroom.resources.serve import ResourceServer
 from teamroom.resources.serve_prompts import PromptServer
+from teamroom.server.acts.act import Act
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
+from teamroom.server.acts.members.sign_in import offer_sign_in
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
+from teamroom.server.facts.channels import ROOM_CHANNELS
 from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.sessions import SessionIds
 from teamroom.server.http.transports import caller_of, mcp_server, session_of
+from teamroom.server.http.visits import Visits
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
+from teamroom.server.notify.addresses import AddressFile, UnreadableError
 from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.private import write_private
 from teamroom.server.record import chain as log
@@ -52,7 +58,7 @@ from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
 from teamroom.tools.instructions import instructions_for
-from teamroom.tools.serve import ToolServer
+from teamroom.tools.serve import TOOLS, ToolServer
 
 logger = logging.getLogger("teamroom")
 
@@ -116,16 +122,19 @@ class Room:
         self.faults = Faults(self.metrics, entropy)
         self.rates = Rates(settings, steady)
         self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
+        self.addresses = AddressFile(folder, entropy, settings.notify_private)
+        self.door.addresses = self.addresses
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         mark = entropy(SUPERVISOR_BYTES).hex()
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
         self.door.on_refused = self.supervisor.nudge
-        self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
+        self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
+        self._on_changed: Callable[[set[str]], object] = lambda changed: None
 
     def _listens(self, member: int) -> bool:
         """Whether a member has a live listener on this server."""
@@ -155,6 +164,7 @@ class Room:
                 await self._mend()
                 await self._retain()
                 await self._index_older()
+                await self._drop_addresses()
             return token
         except BaseException:
             await self.store.close()
@@ -181,6 +191,14 @@ class Room:
                 return
             await self.door.act_as_room(partial(index_older, due=due))
 
+    async def _drop_addresses(self) -> None:
+        """Remove the addresses that no channel has. If that cannot be done, the room opens anyway."""
+        marks = await self.store.look_up(lambda tx: tx.column(str, "channel_marks", limit=ROOM_CHANNELS))
+        try:
+            self.addresses.keep_only(marks)
+        except (UnreadableError, OSError) as error:
+            logger.error("the addresses of people's channels: %s", error)
+
     def _mended(self, tx: Writing) -> None:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
         if (token := mend(tx)) is not None:
@@ -197,6 +215,17 @@ class Room:
         write_private(file, f"{done.token}\n")
         await door.act_as_room(partial(end_recovered, done=done))
         return done
+
+    async def offer_sign_in(self) -> str | None:
+        """Make a link for the first owner, who has not signed in yet; None if there is none to make."""
+        if self.store.damage is not None:
+            return None
+        try:
+            made = await self.door.act_as_room(offer_sign_in)
+        except Refusal as refusal:
+            logger.error("no link to sign in can be made now: %s", refusal)
+            return None
+        return None if made is None else made.url
 
     async def _resume_clock(self) -> None:
         """Go on from the clock that the room saved. A damaged room that has none goes by the wall clock."""
@@ -267,6 +296,14 @@ class Room:
         """The same over a door of another event loop, without what waits or streams."""
         return self._mcp(door, None)
 
+    def visits(self) -> Visits:
+        """What browsers are answered: the page, over the one door."""
+        asking = Asking(self.door, self.bus, self.settings)
+        tools = ToolServer(self.door, None, asking, caller_of, session_of, self.faults)
+        page = Page(self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered())
+        self._on_changed = page.changed
+        return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
+
     def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
         asking = Asking(door, self.bus, self.settings)
         tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
@@ -290,6 +327,7 @@ class Room:
         """Carry out what an act causes outside the store, after its commit and before its reply."""
         for member in effects.woken:
             self.bus.nudge(member)
+        self._on_changed(effects.changed)
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
         if effects.letters:
@@ -340,6 +378,15 @@ class Room:
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
         self.seal(stops=True)
+
+
+def _offered() -> dict[str, Offered]:
+    """The acts that people can do on the page, by the names of their tools."""
+    return {
+        name: Offered(tool.does, tool.description, tool.danger is not None and tool.danger.typed is not None)
+        for name, tool in TOOLS.items()
+        if isinstance(tool.does, Act) and not tool.waits
+    }
 
 
 def _last_sign(tx: Reading) -> float:

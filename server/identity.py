@@ -9,10 +9,13 @@ from typing import Literal
 
 Kind = Literal["agent", "human", "room"]
 Role = Literal["member", "owner", "operator", "watchdog", "observer"]
-TokenKind = Literal["", "chat"]
+TokenKind = Literal["", "chat", "browser"]
 
 CHAT: TokenKind = "chat"
 """The kind of tokens for chat clients, where a model writes and a person reads. Other tokens have the kind ''."""
+
+BROWSER: TokenKind = "browser"
+"""The kind of a person's sessions on the page. Such a token opens the page and nothing else."""
 
 TOKEN_BYTES = 32
 """256 bits, as ID4 promises."""

@@ -22,6 +22,7 @@ from teamroom.server.http.serving import LoopThread, serve_web
 from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports
 from teamroom.server.http.turns import Turns, end_turn, share_interpreter
+from teamroom.server.http.visits import Visits
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import AttachedStore, StorageError, Transactions
 from teamroom.server.store.folder import held_token
@@ -42,13 +43,15 @@ class WebPart:
         transports: Transports,
         recover: Recover | None = None,
         turns: Turns | None = None,
+        visits: Visits | None = None,
     ) -> None:
         self.room = room
         self.connections = connections
         self.transports = transports
         door.on_lost, door.on_waiting = connections.on_lost, end_turn
+        secret = room.notary.secret
         self._gate = Gate(
-            transports, door, connections, room.settings, room.metrics, room.notary.secret, room.health, recover, turns
+            transports, door, connections, room.settings, room.metrics, secret, room.health, recover, turns, visits
         )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
@@ -78,7 +81,7 @@ class WebRoom(WebPart):
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, room.session_ids())
-        super().__init__(room, room.door, connections, transports, turns=Turns(share_interpreter))
+        super().__init__(room, room.door, connections, transports, turns=Turns(share_interpreter), visits=room.visits())
         room.bus.on_ended.append(connections.end_members)
         room.bus.on_revoked.append(connections.end_tokens)
         room.bus.on_ended.append(self.transports.end_sessions)
@@ -171,6 +174,7 @@ class WebOnSocket(WebPart):
 
     def __init__(self, room: Room, store: AttachedStore) -> None:
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
+        door.addresses = room.addresses
         server, ids = room.mcp_without_streams(door), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))

@@ -43,7 +43,7 @@ class Asking:
     def __init__(self, door: Door, bus: Bus, settings: Settings) -> None:
         self._door = door
         self._bus = bus
-        self._seconds = settings.confirm_seconds
+        self._seconds, self._url = settings.confirm_seconds, settings.members_url
 
     async def confirm(
         self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
@@ -61,7 +61,7 @@ class Asking:
                 raise Refusal(
                     "not_allowed",
                     "This token is for a chat client, and this client cannot ask you to confirm.",
-                    f"Run in a shell: {danger.shell(arguments)}",
+                    f"On the page: {self._url}{danger.page(arguments)}. Or run in a shell: {danger.shell(arguments)}",
                     subject=tool.name,
                 )
             return None
@@ -163,9 +163,21 @@ def _no(answer: Any, danger: Danger | None, arguments: Any) -> str | None:
         return "no answer came"
     if answer.action != "accept":
         return {"decline": "the answer was no", "cancel": "the question was dismissed"}[answer.action]
+    return _mistyped((answer.content or {}).get(TYPED), danger, arguments)
+
+
+def require_typed(tool: Tool, arguments: Any, typed: str) -> None:
+    """Check that a person typed the name of what cannot be taken back. Raises Refusal."""
+    if (why := _mistyped(typed, tool.danger, arguments)) is not None:
+        raise Refusal(
+            "not_allowed", f"Nothing was done, because {why}.", "Type the name as it is shown.", subject=tool.name
+        )
+
+
+def _mistyped(typed: Any, danger: Danger | None, arguments: Any) -> str | None:
+    """Why what was typed does not confirm an act; None if it does, or if nothing need be typed."""
     if danger is None or danger.typed is None:
         return None
-    typed = (answer.content or {}).get(TYPED)
     if not isinstance(typed, str) or not typed.strip():
         return "its name was not typed"
     is_same = normalize_name(typed.strip()).lstrip(AT) == normalize_name(danger.typed(arguments))

@@ -2,8 +2,9 @@
 
 from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolled, Revoke, Revoked
 from teamroom.server.acts.members.roster import WHO
+from teamroom.server.acts.members.sign_in import SIGN_IN, SignInLink
 from teamroom.server.rules.text import cite
-from teamroom.tools.danger import Danger, write_command
+from teamroom.tools.danger import Danger, page_of, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.phrases import cite_receipt
@@ -28,6 +29,15 @@ def render_revoked(reply: Revoked) -> str:
     others = f" and {reply.issued} that they issued" if reply.issued else ""
     more = " There may be more: call again." if reply.more else ""
     return f"{own} token{'s' if own != 1 else ''} of @{reply.name}{others} revoked{cite_receipt(reply)}.{more}"
+
+
+def render_sign_in(reply: SignInLink) -> str:
+    """The reply of `sign_in`."""
+    if reply.url is None:
+        return (
+            f"The link for @{reply.name} was shown only once{cite_receipt(reply)}. For a new one, call sign_in again."
+        )
+    return f"@{reply.name} signs in once, until {reply.until}, at {reply.url}{cite_receipt(reply)}."
 
 
 def _ask_to_enroll(asked: Enroll) -> str:
@@ -70,11 +80,14 @@ ENROLLING = Danger(
         revive=asked.revive,
         rename=asked.rename,
     ),
+    lambda asked: "/enrol",
 )
 
 
 REVOKING = Danger(
-    _ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued)
+    _ask_to_revoke,
+    lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued),
+    lambda asked: page_of(asked.name),
 )
 
 
@@ -103,5 +116,12 @@ TOOLS = (
         idempotent=True,
         in_chat=False,
         danger=REVOKING,
+    ),
+    Tool(
+        SIGN_IN,
+        "Get a link with which a person signs in to the room's page once, within ten minutes.",
+        render_sign_in,
+        place=310,
+        in_chat=False,
     ),
 )

@@ -35,7 +35,7 @@ from teamroom.tools import (
 )
 from teamroom.tools.additions import additions
 from teamroom.tools.arguments import Understood, names_of, read_arguments
-from teamroom.tools.asking import Asking
+from teamroom.tools.asking import Asking, require_typed
 from teamroom.tools.first_call import FirstCalls
 from teamroom.tools.tool import Tool
 
@@ -128,14 +128,29 @@ class ToolServer:
         origin = self._origin(ctx)
         request_id = _request_id(ctx)
         reply = await self._run(tool, caller, arguments, request_id, origin, confirmation)
-        words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
-        for lines, more in additions(tool, reply, understood):
-            words, data = f"{words}\n{lines}", {**data, **more}
+        words, data = _render(tool, reply, understood)
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         result = _result(words, data)
         return result if origin.name is None else {**result, "_meta": self._calls.said(caller.member)}
+
+    async def call_on_page(
+        self, caller: Caller, name: str, given: dict[str, Any], typed: str, request_id: str | None
+    ) -> tuple[str, dict[str, Any]]:
+        """Run a tool for a person who sent a form of the page; returns its words and its data.
+
+        To send the form is the yes. `typed`: the name that the person typed, where the tool wants one. Raises Refusal.
+        """
+        try:
+            tool = _find(name)
+            understood = read_arguments(tool, given, caller.name, KNOWN)
+            require_typed(tool, understood.arguments, typed)
+            reply = await self._run(tool, caller, understood.arguments, request_id, Origin(None, None), None)
+            return _render(tool, reply, understood)
+        except Refusal as refusal:
+            self._door.note_refused(caller, _known_name(name), refusal)
+            raise
 
     def _note_call(self, ctx: Context, refused: str | None = None) -> None:
         """Count a call that is not a listener's."""
@@ -183,6 +198,14 @@ class ToolServer:
 def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:
     content = [{"type": "text", "text": words}]
     return {"content": content, "structuredContent": data, "isError": is_error, "resultType": "complete"}
+
+
+def _render(tool: Tool, reply: Any, understood: Understood) -> tuple[str, dict[str, Any]]:
+    """A reply in words and as data."""
+    words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
+    for lines, more in additions(tool, reply, understood):
+        words, data = f"{words}\n{lines}", {**data, **more}
+    return words, data
 
 
 def _find(name: str) -> Tool:

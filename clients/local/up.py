@@ -51,13 +51,17 @@ many as before; with a thousand connections, these take half a second. A call le
 
 @dataclass(frozen=True)
 class Opened:
-    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved."""
+    """A running room: its address and its folder, who owns it if this run created it, and where it was if it moved.
+
+    `sign_in`: a link for its first owner, who has not signed in yet; only for a terminal, because it is a secret.
+    """
 
     url: str
     folder: Path
     new_owner: str | None
     former_url: str | None
     members_url: str
+    sign_in: str | None
 
 
 def up(
@@ -111,6 +115,7 @@ async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Call
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
             print(room.remedy(), file=sys.stderr)
+        sign_in = await room.offer_sign_in() if sys.stdout.isatty() else None
         with contextlib.ExitStack() as announcing:
 
             def is_open() -> None:
@@ -120,7 +125,7 @@ async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Call
                 announcing.enter_context(announce(room.folder, room.settings.url, since, log))
                 former_url = _keep_port(room)
                 new_owner, settings = owner if token is not None else None, room.settings
-                opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url))
+                opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url, sign_in))
 
             await serve(room, listener, is_open, on_own_socket=True)
     finally:

@@ -1,14 +1,14 @@
-"""The lines with which a member joins from its harness, and a person from a chat client."""
+"""The lines with which a member joins from its harness, and a person from a chat client, as the shell prints them."""
 
-import json
 import sys
 from pathlib import Path
 
 from teamroom.clients.session.connection import is_this_machine
 from teamroom.clients.session.program import own_name
+from teamroom.server.rules.joining import entries_of_chat_clients, lines_of_harnesses
 
-READ_TOKEN = "read -rs TEAMROOM_TOKEN && export TEAMROOM_TOKEN"
-"""Reads a token that is pasted next, in bash and zsh. It is neither shown nor kept in the shell's history."""
+WIDTH = 12
+"""The columns that the name of a harness takes."""
 
 
 def how_to_join(mcp: str, name: str, here: str) -> str:
@@ -20,46 +20,12 @@ def how_to_join(mcp: str, name: str, here: str) -> str:
         if far
         else (f"{teamroom} connect --as {name}{here}   (after: {teamroom} enroll {name} --save{here})")
     )
-    header = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
-    return f"""  Claude Code  claude mcp add -s user -t http teamroom {mcp} -H {header}
-  Codex        codex mcp add teamroom --url {mcp} --bearer-token-env-var TEAMROOM_TOKEN
-  any other    {mcp} with the header Authorization: Bearer $TEAMROOM_TOKEN
-  over stdio   {stdio}"""
-
-
-CHAT_TOKEN = "TOKEN"
-"""Stands for the token in the entries of chat clients, which have no variable for it."""
+    lines = {**lines_of_harnesses(mcp), "over stdio": stdio}
+    return "\n".join(f"  {kind:{WIDTH}} {line}" for kind, line in lines.items())
 
 
 def how_to_join_from_chat(mcp: str, name: str) -> str:
     """Return the entry for each kind of chat client. `TOKEN` stands for the token."""
-    url = mcp.removesuffix("/mcp")
     program = str(Path(sys.argv[0]).resolve()) if "/" in sys.argv[0] else own_name()
-    bearer = f"Bearer {CHAT_TOKEN}"
-    bridge = {
-        "command": program,
-        "args": ["connect", "--as", name, "--url", url],
-        "env": {"TEAMROOM_TOKEN": CHAT_TOKEN},
-    }
-    ask = {"type": "promptString", "id": "teamroom", "description": "Teamroom token", "password": True}
-    asked = {"type": "http", "url": mcp, "headers": {"Authorization": "Bearer ${input:teamroom}"}}
-    entries = {
-        "Claude Desktop, in claude_desktop_config.json": json.dumps({"mcpServers": {"teamroom": bridge}}),
-        "VS Code, in .vscode/mcp.json (it asks for the token)": json.dumps(
-            {"servers": {"teamroom": asked}, "inputs": [ask]}
-        ),
-        "LibreChat, in librechat.yaml": (
-            f"mcpServers: {{teamroom: {{type: streamable-http, url: {mcp}, serverInstructions: true, "
-            f'headers: {{Authorization: "{bearer}"}}}}}}'
-        ),
-        "Open WebUI, under Admin Settings, External Tools, Add Server": (
-            f"type MCP (Streamable HTTP), URL {mcp}, auth Bearer {CHAT_TOKEN}"
-        ),
-        "Goose, in ~/.config/goose/config.yaml": (
-            f"extensions: {{teamroom: {{name: teamroom, enabled: true, type: streamable_http, uri: {mcp}, "
-            f'timeout: 300, headers: {{Authorization: "{bearer}"}}}}}}'
-        ),
-        "fast-agent, in your terminal": f"fast-agent go --url {mcp} --auth {CHAT_TOKEN} --model MODEL",
-        "Any client that takes an address and a header": f"{mcp} with the header Authorization: {bearer}",
-    }
+    entries = entries_of_chat_clients(mcp, name, program)
     return "\n".join(f"  {client}:\n    {entry}" for client, entry in entries.items())

@@ -29,8 +29,9 @@ from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
-from teamroom.clients.shell.joining import CHAT_TOKEN, READ_TOKEN, how_to_join, how_to_join_from_chat
+from teamroom.clients.shell.joining import how_to_join, how_to_join_from_chat
 from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.joining import CHAT_TOKEN, READ_TOKEN
 from teamroom.server.rules.text import backtick, describe_mode
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from teamroom.clients.session.program import own_name
 from teamroom.clients.session.spans import passed_since
 from teamroom.clients.session.terminal import aligned, plain, print_json
 from teamroom.clients.shell.app import Data, Json, command
-from teamroom.clients.shell.joining import READ_TOKEN, how_to_join
+from teamroom.clients.shell.joining import how_to_join
+from teamroom.server.rules.joining import READ_TOKEN
 
 if TYPE_CHECKING:
     from teamroom.clients.local.running import Readiness, Server
@@ -44,13 +45,19 @@ def up(
     from teamroom.clients.local.up import up
 
     def opened(room: "Opened") -> None:
-        _show_opened(room.url, room.members_url, room.new_owner, room.former_url, place, json)
+        _show_opened(room.url, room.members_url, room.new_owner, room.former_url, place, json, room.sign_in)
 
     up(place.folder, port, owner, opened)
 
 
 def _show_opened(
-    url: str, members_url: str, new_owner: str | None, former_url: str | None, place: Place, as_json: bool
+    url: str,
+    members_url: str,
+    new_owner: str | None,
+    former_url: str | None,
+    place: Place,
+    as_json: bool,
+    sign_in: str | None,
 ) -> None:
     """Print where a room that this run serves is, and how to join. It never prints a token."""
     if as_json:
@@ -59,6 +66,8 @@ def _show_opened(
         print_json({**found, "new_owner": new_owner, "former_url": former_url, "public_url": members_url})
         return
     print(_opened_text(url, members_url, new_owner, former_url, place), end="\n\n")
+    if sign_in is not None:
+        print(f"Sign in to its page, once, within ten minutes:\n  {sign_in}\n")
     print("Press Ctrl-C to stop the room.", flush=True)
 
 
@@ -83,8 +92,9 @@ In the agent's terminal, run this and paste the token, so that it stays out of t
 Then join from your harness:
 {how_to_join(f"{members_url}/mcp", "builder", here)}
 
-See the board:
-  {teamroom} board{here}"""
+See the board, or sign in to the page:
+  {teamroom} board{here}
+  {teamroom} sign-in{here}"""
 
 
 def _start_detached(place: Place, port: int | None, owner: str | None, as_json: bool) -> None:

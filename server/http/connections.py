@@ -178,11 +178,11 @@ class Connections:
     # -------------------------------------------------------------- what is being answered
 
     @contextmanager
-    def answering(self, scope: Scope, caller: Caller) -> Iterator[None]:
+    def answering(self, scope: Scope, caller: Caller, is_stream: bool) -> Iterator[None]:
         """Count a caller's request, and note its connection, while it is being answered."""
         connection = _connection_of(scope)
         if connection is not None:
-            connection.request = Request(caller, is_stream=scope["method"] == "GET")
+            connection.request = Request(caller, is_stream)
         self._answering[caller.member] += 1
         answered = _ANSWERED.set(connection)
         try:

@@ -19,8 +19,9 @@ from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
 from teamroom.server.http.strangers import closing
-from teamroom.server.http.turns import Turns
-from teamroom.server.identity import Caller
+from teamroom.server.http.turns import OWN_TURN, Turns
+from teamroom.server.http.visits import FORM, STREAM_PATH, Answer, ForeignError, Visits
+from teamroom.server.identity import BROWSER, Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
@@ -38,6 +39,8 @@ DECOY = b"handshake decoy"
 
 Recover = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 """Gives a room owner a new token, for a code and the owner's name. Raises Refusal, OSError."""
+
+JSON = b"application/json"
 
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
@@ -109,13 +112,18 @@ class Gate:
         health: Health | None = None,
         recover: Recover | None = None,
         turns: Turns | None = None,
+        visits: Visits | None = None,
     ) -> None:
-        """`recover`: gives a room owner a new token; None where nobody may ask for that."""
+        """`recover`: gives a room owner a new token; None where nobody may ask for that.
+
+        `visits`: what browsers are answered; None where there is no page.
+        """
         self._app = app
         self._metrics = metrics
         self._door = door
         self._connections = connections
         self._turns = turns or Turns()
+        self._visits = visits
         self._settings = settings
         self._hosts = frozenset(allowed_hosts(settings))
         self._prefix = settings.path_prefix
@@ -133,6 +141,9 @@ class Gate:
             headers = _single_headers(scope)
             if scope["path"] not in HEALTH_PATHS:
                 self._check_host(headers)
+            if self._visits is not None and self._visits.serves(scope["path"]):
+                await self._visit(self._visits, scope, headers, receive, send)
+                return
             self._check_origin(headers)
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
@@ -183,7 +194,8 @@ class Gate:
             if refusal.code == "killed" and await self._say_farewell(scope, refusal, message, send):
                 return
             raise
-        with self._connections.answering(scope, caller):  # a request whose body is still arriving is an open call too
+        # a request whose body is still arriving is an open call too
+        with self._connections.answering(scope, caller, is_stream=scope["method"] == "GET"):
             if scope["method"] == "POST":
                 seconds = None if self._connections.has_arrived(scope) else self._settings.body_seconds
                 body = await self._read_body(headers, receive, seconds, self._settings.body_bytes)
@@ -195,6 +207,62 @@ class Gate:
                 if scope["method"] == "GET":
                     turn.end()  # a stream waits from the first on
                 await self._app(scope, receive, send)
+
+    async def _visit(
+        self, visits: Visits, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
+        """Answer a browser. It is shown its refusals as a page."""
+        try:
+            with contextlib.ExitStack() as visiting:
+                answer = await self._answer_visit(visits, scope, headers, receive, visiting)
+                if answer is not None:
+                    await visits.send(answer, headers, scope, receive, send)
+        except GateRefusal as refusal:
+            self._connections.rejections.note(refusal.status, refusal.code)
+            shown = visits.refuse(refusal.status, refusal.code, refusal.why, refusal.fix)
+            await visits.send(shown, headers, scope, receive, send)
+
+    async def _answer_visit(
+        self,
+        visits: Visits,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        visiting: contextlib.ExitStack,
+    ) -> Answer | None:
+        """What a browser gets; None if it left. `visiting` ends with the answer. Raises GateRefusal."""
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            raise GateRefusal(405, "invalid", "The page accepts GET and POST.", "Use GET.", [(b"allow", b"GET, POST")])
+        try:
+            visits.check_sender(scope["method"], headers)
+        except ForeignError:
+            raise GateRefusal(
+                403, "not_allowed", "Another site sent this.", "Open the room's page, and do it there."
+            ) from None
+        try:
+            caller, stopped = await visits.caller_of(headers)
+        except StorageError as error:
+            raise self._unavailable(error) from None
+        if caller is not None:
+            scope[CALLER_KEY] = caller
+            self._connections.admit(scope, caller)
+            self._limit_calls(caller)
+            visiting.enter_context(self._connections.answering(scope, caller, scope["path"] == STREAM_PATH))
+        body: bytes | None = b""
+        if scope["method"] == "POST":
+            seconds, limit = self._settings.body_seconds, self._settings.body_bytes
+            body = await self._receive_body(headers, receive, seconds, limit, FORM)
+        if body is None:
+            return None
+        try:
+            visit = visits.read(scope, headers, body, caller, stopped)
+        except ValueError:
+            raise GateRefusal(400, "invalid", "This form cannot be read.", "Go back, and send it again.") from None
+        if caller is None:
+            return await visits.answer(visit)
+        with await self._turns.begin(caller.member) as turn:
+            OWN_TURN.set(turn)
+            return await visits.answer(visit)
 
     async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
         """Give a room owner a new token, for who has the folder. Raises GateRefusal."""
@@ -215,6 +283,10 @@ class Gate:
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         caller = await self._authenticate(scope, headers)
+        self._limit_calls(caller)
+        return caller
+
+    def _limit_calls(self, caller: Caller) -> None:
         if self._connections.open_calls(caller.member) >= self._settings.open_calls:
             raise GateRefusal(
                 429,
@@ -223,7 +295,6 @@ class Gate:
                 "Wait until one of them ends, then call again.",
                 [(b"retry-after", b"1")],
             )
-        return caller
 
     async def _message_of(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
         """The message of a refused request; None if it has none that can be read."""
@@ -263,6 +334,12 @@ class Gate:
         kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
             caller = await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+            if caller.token_kind == BROWSER:
+                raise UnauthorisedError(
+                    "not_allowed",
+                    "This token is the session of a browser, and opens only the room's page.",
+                    "Use a token from `teamroom enroll NAME`.",
+                )
         except UnauthorisedError as error:
             invite = [] if error.code == "killed" else [(b"www-authenticate", b'Bearer realm="teamroom"')]
             raise GateRefusal(401, error.code, error.why, error.fix, invite, error.more) from None
@@ -275,14 +352,25 @@ class Gate:
     async def _read_body(
         self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int
     ) -> bytes | None:
-        """The body, in so many seconds; None if the client left before it was complete. Raises GateRefusal."""
+        """The body of a request, JSON that can be parsed; None if the client left. Raises GateRefusal.
+
+        It may take so many seconds, or None if it has arrived.
+        """
+        body = await self._receive_body(headers, receive, seconds, limit, JSON)
+        if body is None:
+            return None
+        self.check_json(body)
+        return mark_lone_surrogates(body)
+
+    async def _receive_body(
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int, kind: bytes
+    ) -> bytes | None:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
-            raise GateRefusal(
-                415, "invalid", "The body is not application/json.", "Send Content-Type: application/json."
-            )
+        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != kind:
+            name = kind.decode()
+            raise GateRefusal(415, "invalid", f"The body is not {name}.", f"Send Content-Type: {name}.")
         body = bytearray()
         try:
             async with asyncio.timeout(seconds):
@@ -299,9 +387,7 @@ class Gate:
             raise GateRefusal(
                 408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
             ) from None
-        whole = bytes(body)
-        self.check_json(whole)
-        return mark_lone_surrogates(whole)
+        return bytes(body)
 
     def check_json(self, body: bytes) -> None:
         """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""

@@ -317,7 +317,7 @@ def test_never_more_is_open_than_there_are_descriptors_for(steps: list[tuple[int
             scope = {"method": "POST", "state": {"connection": connection}}
             connections.admit(scope, caller(number))
             if works:
-                connections.answering(scope, caller(number)).__enter__()
+                connections.answering(scope, caller(number), is_stream=True).__enter__()
         assert len(connections.open) <= connections.shares.all
         assert connections.strangers <= connections.shares.strangers
         assert connection in connections.open, "who came last is not closed"

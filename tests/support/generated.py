@@ -116,11 +116,17 @@ EVERYWHERE = frozenset({"--data", "--url", "--token-file", "--help", "--json", "
 
 def helps(shell: Shell) -> dict[str, str]:
     """What `--help` prints for each command of the shell."""
+    return _helps(shell, (), shell.now("--help").out)
+
+
+def _helps(shell: Shell, group: tuple[str, ...], text: str) -> dict[str, str]:
+    """The same for the commands of a group, and of the groups in it. `text`: the help of the group."""
     found = dict[str, str]()
-    for name in listed(shell.now("--help").out):
-        text = shell.now(name, "--help").out
-        inner = listed(text) if " COMMAND [ARGS]" in text else []
-        found |= {f"{name} {one}": shell.now(name, one, "--help").out for one in inner} or {name: text}
+    for name in listed(text):
+        words = (*group, name)
+        inner = shell.now(*words, "--help").out
+        is_group = " COMMAND [ARGS]" in " ".join(inner.split())
+        found |= _helps(shell, words, inner) if is_group else {" ".join(words): inner}
     return found
 
 

@@ -53,6 +53,7 @@ MORE = (
     Step("olga", "set_policy", {"name": "wip_cap", "value": "6"}),
     Step("olga", "redact", {"what": "M-1", "reason": "a password"}),
     Step("olga", "notify", {"name": "olga"}),
+    Step("olga", "sign_in", {}),
 )
 """What the story of the page on tools leaves out."""
 

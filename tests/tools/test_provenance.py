@@ -60,6 +60,7 @@ NAMES_AND_FILTERS = {
         "resume.target",
         "kill.target",
         "notify.name",
+        "notify.add_channel",
         "repair.name",
     ),
     *("read_board.query", "set_policy.name", "set_policy.value", "revoke.label", "redact.what"),
@@ -173,7 +174,7 @@ async def test_texts_of_members_never_appear_as_words_of_the_room(tmp_path: Path
     assert "\n".join(sorted({f"{where}: {line[:200]}" for where, said in words for line in unmarked(said)})) == ""
     assert free_texts() - NAMES_AND_FILTERS - fed == set(), "feed it a hostile text in tests/support/hostile.py"
     assert {prompt.name for prompt in (*AGENTS, *PEOPLE)} <= called
-    assert set(TOOLS) - called <= {"set_policy", "notify"}
+    assert set(TOOLS) - called <= {"set_policy", "notify", "sign_in"}
     assert len([name for name in called if name.startswith("teamroom://")]) >= len(RESOURCES)
     shown = {where for where, said in words if EVIL in said}
     expected = {"check_in", "wait_for_wake", "who", "read_messages", "read_board", "claim_task", "read_receipts"}

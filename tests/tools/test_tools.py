@@ -65,20 +65,25 @@ def test_each_role_and_kind_sees_the_common_tools_and_its_own() -> None:
     assert more == snapshot(
         {
             "agent member": "",
-            "agent owner": "all",
+            "agent owner": (
+                "pause repair resume kill enroll revoke plant set_policy redact notify read_receipts overnight "
+                "import_task decide authorize"
+            ),
             "agent operator": "pause repair resume enroll revoke plant notify read_receipts overnight",
             "agent watchdog": "pause repair read_receipts",
             "agent observer": "read_receipts",
-            "human member": "pause resume kill plant notify overnight import_task decide authorize",
+            "human member": "pause resume kill plant notify overnight import_task decide authorize sign_in",
             "human owner": "all",
             "human operator": (
                 "pause repair resume kill enroll revoke plant notify read_receipts overnight import_task decide "
-                "authorize"
+                "authorize sign_in"
             ),
             "human watchdog": (
-                "pause repair resume kill plant notify read_receipts overnight import_task decide authorize"
+                "pause repair resume kill plant notify read_receipts overnight import_task decide authorize sign_in"
             ),
-            "human observer": "pause resume kill plant notify read_receipts overnight import_task decide authorize",
+            "human observer": (
+                "pause resume kill plant notify read_receipts overnight import_task decide authorize sign_in"
+            ),
         }
     )
 
@@ -101,6 +106,7 @@ def test_each_tool_has_a_place_of_its_own_and_new_ones_come_last() -> None:
             "import_task",
             "decide",
             "authorize",
+            "sign_in",
         ]
     )
     places = [tool.place for tool in TOOLS.values()]

@@ -1,6 +1,6 @@
 """Members in words."""
 
-from teamroom.server.acts.members.roster import MemberShown, Roster
+from teamroom.server.acts.members.roster import MemberShown, Roster, Stop
 from teamroom.server.rules.text import cite, describe_mode
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.reminders import render_reminders
@@ -17,6 +17,13 @@ def render_former(names: list[str]) -> str:
     return f", formerly {', '.join(names)}" if names else ""
 
 
+def render_stop(standing: str, stop: Stop) -> str:
+    """Who stopped a member, until when and why."""
+    whom = {"member": "", "owner": " with all agents of its owner", "room": " with the whole room"}[stop.level]
+    until = f" until {stop.until}" if stop.until else ""
+    return f"; {standing}{whom} by @{stop.by} since {stop.since}{until}: {cite(stop.reason)}"
+
+
 def render_member(member: MemberShown) -> str:
     """A member in one line."""
     can = ", ".join(render_capability(c) for c in member.capabilities)
@@ -25,6 +32,8 @@ def render_member(member: MemberShown) -> str:
     return (
         f"@{member.name}{render_former(member.former)} ({member.kind} of @{member.owner}, {member.role}, "
         f"{describe_mode(member.mode, member.supported)}): {member.presence}, {member.reason}"
+        + (render_stop(member.standing, member.stop) if member.stop else "")
+        + (f"; holds {', '.join(member.tasks)}" if member.tasks else "")
         + ("; listening now" if member.listening else "")
         + (f"; {member.answers}" if member.answers else "")
         + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")

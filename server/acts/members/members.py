@@ -18,7 +18,7 @@ from teamroom.server.facts.names import former_names
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import is_settled, schedule_digest, schedule_presence_check
-from teamroom.server.identity import CHAT, Caller, Kind, Role, TokenKind, new_token, token_hash
+from teamroom.server.identity import BROWSER, CHAT, Caller, Kind, Role, TokenKind, new_token, token_hash
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.record.journal import StandingChange
@@ -147,9 +147,10 @@ def enroll(tx: Writing, caller: Caller, arguments: Enroll) -> Enrolled:
     else:
         _require_same_name(arguments, member)
         id_, name = int(member.id), member.name
-        replaced = [row for row in tx.all(LiveToken, "live_tokens", member=id_, now=tx.now) if row.label == label]
+        live = tx.all(LiveToken, "live_tokens", member=id_, now=tx.now)
+        replaced = [row for row in live if row.label == label and row.kind != BROWSER]
         is_chat = is_chat or any(row.kind == CHAT for row in replaced)
-        did = _give_token(tx, caller, arguments, member, label, replaced)
+        did = _give_token(tx, caller, arguments, member, label, live, replaced)
     seq = log.append(
         tx,
         author(caller),
@@ -206,6 +207,8 @@ def revoke(tx: Writing, caller: Caller, arguments: Revoke) -> Revoked:
     for token, holder in tokens.items():
         tx.run("revoke_token", id=token, member=holder, now=tx.now)
     end_tokens(tx, list(tokens))
+    if arguments.label is None:
+        tx.run("drop_sign_in", member=member.id)
     for holder in set(tokens.values()):
         watch_tokens(tx, holder)
     what = f"{len(own)} token{'s' if len(own) != 1 else ''} of @{name}"
@@ -386,9 +389,18 @@ def _issued(tx: Writing, member: int, arguments: Revoke) -> list[IssuedToken]:
 
 
 def _give_token(
-    tx: Writing, caller: Caller, arguments: Enroll, member: MemberRow, label: str, replaced: list[LiveToken]
+    tx: Writing,
+    caller: Caller,
+    arguments: Enroll,
+    member: MemberRow,
+    label: str,
+    live: list[LiveToken],
+    replaced: list[LiveToken],
 ) -> str:
-    """Prepare a member for a new token, which replaces others with its label; returns what was done, in words."""
+    """Prepare a member for a new token, which replaces others with its label; returns what was done, in words.
+
+    `live`: all tokens of the member. Rotating one ends the member's sessions on the page too: they may be a thief's.
+    """
     name = member.name
     if caller.role != "owner" and member.owner != caller.member:
         raise Refusal(
@@ -447,7 +459,8 @@ def _give_token(
             f"Rotate it: teamroom enroll {name} --rotate. Or add another with --label TEXT.",
             subject=f"@{name}",
         )
-    ending = [row.id for row in replaced if row.id != caller.token_id]
+    sessions = [row for row in live if row.kind == BROWSER] if arguments.rotate else []
+    ending = [row.id for row in (*replaced, *sessions) if row.id != caller.token_id]
     for id_ in ending:
         tx.run("revoke_token", id=id_, member=member.id, now=tx.now)
     end_tokens(tx, ending)

@@ -5,9 +5,11 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
 from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
+from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import Slot, slots_of
+from teamroom.server.facts.standing import ROOM, standing_in_force, stored_standing
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import (
     describe_connection,
@@ -42,6 +44,16 @@ class RunShown(BaseModel):
     moved: str
 
 
+class Stop(BaseModel):
+    """The stop in force for a member: of itself, of all agents of its owner, or of the room (`level`)."""
+
+    level: str
+    by: str
+    reason: str
+    since: str
+    until: str | None
+
+
 class MemberShown(BaseModel):
     """A member on the roster. `former`: the names that it had before, the newest first."""
 
@@ -54,6 +66,10 @@ class MemberShown(BaseModel):
     presence: str
     reason: str
     standing: str
+    stop: Stop | None
+    """Who paused or killed it, and why; None of an active member."""
+    tasks: list[str] = Field(default_factory=list)
+    """Only of members that a tool reads: what each holds, the newest last."""
     connected: bool
     listening: bool
     """Whether it has a live listener."""
@@ -100,6 +116,8 @@ class Roster(BaseModel):
 def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """Return the members as `read_roster` does; of one read by name, also what its calls move. Raises Refusal."""
     roster = read_roster(tx, caller, arguments)
+    for member in roster.members:
+        member.tasks = [task_name(id_) for id_ in tx.column(int, "tasks_held_by", name=member.name)]
     if arguments.name:
         (shown,) = roster.members
         place = find_place(tx, caller, arguments)
@@ -160,6 +178,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         presence=verdict.state,
         reason=describe_connection(verdict.reason, facts),
         standing=facts.standing,
+        stop=None if facts.standing == "active" else _stop(tx, row),
         connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row.id),
         last_call=None if row.last_call_at is None else tx.shown(row.last_call_at),
@@ -174,6 +193,16 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
+    )
+
+
+def _stop(tx: Reading, row: RosterRow) -> Stop:
+    standing = standing_in_force(row, tx.now)
+    target = {"member": row.id, "owner": row.owner, "room": ROOM}[standing.level]
+    stored = stored_standing(tx, standing.level, target)
+    until = None if stored.until is None else tx.shown(stored.until)
+    return Stop(
+        level=standing.level, by=stored.by_name, reason=stored.reason, since=tx.shown(stored.since), until=until
     )
 
 

@@ -169,6 +169,19 @@ class RosterRow(NamedTuple):
     room_until: float | None
 
 
+class SignInRow(NamedTuple):
+    """A link to sign in with, the person that it is for, and the token that made it."""
+
+    member: int
+    expires_at: float
+    issued_by: str | None
+    name: str
+    owner: int
+    state: str
+    issuer_revoked_at: float | None
+    issuer_expires_at: float | None
+
+
 class LiveToken(NamedTuple):
     """A token that is in force."""
 

@@ -1,0 +1,185 @@
+"""The forms that the page shows, each where the thing is that it acts on."""
+
+from teamroom.resources.page.forms import Form, form
+from teamroom.server.acts.authorizations.authorizations import AUTHORIZE
+from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
+from teamroom.server.acts.control.policy import SET_POLICY
+from teamroom.server.acts.decisions.decisions import DECIDE
+from teamroom.server.acts.letters.channels import NOTIFY
+from teamroom.server.acts.members.members import ENROLL, REVOKE
+from teamroom.server.acts.members.sign_in import SIGN_IN
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.presence.presence import CHECK_IN
+from teamroom.server.acts.tasks.board import TaskShown
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
+from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
+from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK
+from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Changes, CreateTask
+
+# ------------------------------------------------------------------ messages
+
+
+def post() -> Form:
+    """Post a message."""
+    return form(POST_MESSAGE, "Post", "text", "to", "kind")
+
+
+def reply(message: str) -> Form:
+    """Answer a message."""
+    return form(POST_MESSAGE, "Reply", "text", reply_to=message)
+
+
+def report(task: str) -> Form:
+    """Post a message on a task."""
+    return form(POST_MESSAGE, "Post", "text", "kind", task=task)
+
+
+def seen(cursor: int) -> Form:
+    """Mark news as seen."""
+    return form(CHECK_IN, "Mark the news as seen", after=str(cursor))
+
+
+# ------------------------------------------------------------------ tasks
+
+
+def add() -> Form:
+    """Add a task."""
+    return form(CREATE_TASK, "Add", *CreateTask.model_fields)
+
+
+def claim(task: str) -> Form:
+    """Take a task."""
+    return form(CLAIM_TASK, "Claim it", task=task)
+
+
+def note(task: TaskShown) -> Form:
+    """Say what moved, as the holder."""
+    return form(UPDATE_TASK, "Say what moved", "note", task=task.task, fence=str(task.fence))
+
+
+def block(task: TaskShown) -> Form:
+    """Block a task that the person holds."""
+    return form(UPDATE_TASK, "Block", "blocked_on", "note", task=task.task, fence=str(task.fence), status="blocked")
+
+
+def complete(task: TaskShown) -> Form:
+    """Claim that a task is done, as the holder."""
+    return form(COMPLETE_TASK, "It is done", "summary", "evidence", task=task.task, fence=str(task.fence))
+
+
+def hand_off(task: TaskShown) -> Form:
+    """Offer a task to another member, as the holder."""
+    return form(HAND_OFF, "Offer it", "to", "note", "needs", "artifacts", task=task.task, fence=str(task.fence))
+
+
+def edit(task: TaskShown) -> Form:
+    """Change what a task says."""
+    return form(UPDATE_TASK, "Change it", *(f"changes.{name}" for name in Changes.model_fields), task=task.task)
+
+
+def release(task: str) -> Form:
+    """Put a task back on the board."""
+    return form(UPDATE_TASK, "Release it", "note", task=task, status="released")
+
+
+def cancel(task: str) -> Form:
+    """Cancel a task."""
+    return form(UPDATE_TASK, "Cancel it", "note", style="danger", task=task, status="cancelled")
+
+
+def snooze(task: str) -> Form:
+    """Keep reminders of a task quiet for a while."""
+    return form(UPDATE_TASK, "Snooze", "snooze_until", task=task)
+
+
+def accept(task: str) -> Form:
+    """Accept a completion."""
+    return form(REVIEW_TASK, "Accept", "note", task=task, verdict="accept")
+
+
+def send_back(task: str) -> Form:
+    """Send a completion back."""
+    return form(REVIEW_TASK, "Send back", "note", task=task, verdict="send_back")
+
+
+def take(offer: str) -> Form:
+    """Accept an offer."""
+    return form(ANSWER_HAND_OFF, "Accept", "proofs", offer=offer, accept="true")
+
+
+def decline(offer: str) -> Form:
+    """Decline an offer."""
+    return form(ANSWER_HAND_OFF, "Decline", "reason", offer=offer, accept="false")
+
+
+# ------------------------------------------------------------------ people's acts
+
+
+def decide(decision: str, option: str, digest: str) -> Form:
+    """Answer a decision."""
+    return form(DECIDE, option, "note", decision=decision, option=option, digest=digest)
+
+
+def authorize(name: str) -> Form:
+    """Let a member do something."""
+    return form(AUTHORIZE, "Authorise", "scope", "until", "uses", "reason", to=name)
+
+
+def revoke_authorization(entry: str) -> Form:
+    """Take an authorisation back."""
+    return form(AUTHORIZE, "Revoke", style="danger", revoke=entry)
+
+
+def pause(target: str) -> Form:
+    """Stop a member, with a reason and for some time."""
+    return form(PAUSE, "Stop", "reason", "for_seconds", style="stop", target=target)
+
+
+def resume(target: str) -> Form:
+    """Let a member go on."""
+    return form(RESUME, "Resume", "reason", target=target)
+
+
+def kill(name: str) -> Form:
+    """Kill a member for good."""
+    return form(KILL, f"Kill {name}", "reason", typed=name, style="danger", target=name)
+
+
+def rotate(name: str, label: str = "") -> Form:
+    """Give a member a new token in the place of one."""
+    return form(ENROLL, "Give it a new token", "label", values={"label": label}, name=name, rotate="true")
+
+
+def revive(name: str) -> Form:
+    """Revive a killed member."""
+    return form(ENROLL, "Revive it", name=name, revive="true")
+
+
+def rename(name: str) -> Form:
+    """Give a member another name."""
+    return form(ENROLL, "Rename it", "rename", name=name)
+
+
+def revoke(name: str) -> Form:
+    """Revoke a member's tokens."""
+    return form(REVOKE, "Revoke its tokens", "label", "issued", style="danger", name=name)
+
+
+def enroll() -> Form:
+    """Enrol a member."""
+    return form(ENROLL, "Enrol", "name", "kind", "role", "mode", "owner", "label", "expires_seconds", "chat")
+
+
+def set_policy(name: str, value: str) -> Form:
+    """Change a value of the policy."""
+    return form(SET_POLICY, "Set", "value", values={"value": value}, name=name)
+
+
+def sign_in() -> Form:
+    """Get a link to sign in on another device."""
+    return form(SIGN_IN, "Get a link for another device")
+
+
+def test_letter(name: str) -> Form:
+    """Send a test letter to a person."""
+    return form(NOTIFY, "Send me a test letter", name=name)

@@ -1,0 +1,90 @@
+"""Renders the page's templates. Everything that is not the page's own is escaped, and isolated in its direction."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from teamroom.resources.page.assets import path_of
+from teamroom.server.rules.text import state_in_words
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+NAMED = re.compile(r"\b([TMD])-(\d{1,18})\b|(?<![\w.@/-])@([A-Za-z0-9][A-Za-z0-9._-]{0,31})(?<![._-])")
+"""What a text names that has a page: tasks, messages, decisions and members."""
+
+ROOM_NAME = "room"
+
+PLACES = {"T": "tasks", "M": "messages", "D": "decisions"}
+
+Render = Callable[..., bytes]
+
+
+@cache
+def environment() -> "Environment":
+    """The environment of the templates. It is made with the first page, because the import takes a while."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"time": show_time, "said": isolate, "linked": link_names, "words": state_in_words}
+    made.filters["at"] = link_member
+    made.globals |= {"asset": path_of}
+    return made
+
+
+def render(template: str, base: str, **found: Any) -> bytes:
+    """Render a template. `base`: the path of the proxy in front of the room, before every path of the page."""
+    return environment().get_template(template).render(base=base, **found).encode()
+
+
+def show_time(at: str | None) -> "Markup":
+    """A time of the room, RFC 3339 in UTC. The script shows its age, in the reader's zone; without it, UTC is shown."""
+    from markupsafe import Markup
+
+    if not at:
+        return Markup("")
+    when = datetime.fromisoformat(at)
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(at, at, f"{when:%d %b %H:%M} UTC")
+
+
+def isolate(text: Any) -> "Markup":
+    """A member's text: escaped, and in a box of its own, so that its direction stays inside."""
+    from markupsafe import Markup
+
+    return Markup('<bdi class="said">{}</bdi>').format("" if text is None else str(text))
+
+
+def link_member(name: str, base: str) -> "Markup":
+    """A member's name with a link to its page. The room itself has none."""
+    from markupsafe import Markup
+
+    if name == ROOM_NAME:
+        return Markup("@{}").format(name)
+    return Markup('<a href="{}/members/{}">@{}</a>').format(base, name, name)
+
+
+def link_names(text: Any, base: str) -> "Markup":
+    """A line of the room, with links to the tasks, messages, decisions and members that it names."""
+    from markupsafe import Markup, escape
+
+    def link(found: re.Match[str]) -> str:
+        kind, number, name = found.groups()
+        if name == ROOM_NAME:
+            return found[0]
+        path = f"members/{name}" if name else f"{PLACES[kind]}/{kind}-{number}"
+        return str(Markup('<a href="{}/{}">{}</a>').format(base, path, found[0]))
+
+    # names and ids have no character that is escaped, so they are found in the escaped text as in the text
+    return Markup('<bdi class="said">') + Markup(NAMED.sub(link, str(escape(str(text))))) + Markup("</bdi>")

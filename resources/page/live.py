@@ -1,0 +1,54 @@
+"""The stream of changes that each open page follows: which parts changed, and those that all readers share in full."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from teamroom.resources.page.parts import PARTS, Part
+from teamroom.server.acts.presence.me import LISTEN, Nothing
+from teamroom.server.door.door import Door
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.push import Push
+
+RETRY_MILLISECONDS = 3000
+"""After how long a browser opens the stream again that it lost."""
+
+Bodies = Callable[[Part, Caller], Awaitable[bytes]]
+"""The HTML of a part that is shared, as it is now."""
+
+
+class Live:
+    """Follows what the parts of the home page show, for each open page."""
+
+    def __init__(self, door: Door, push: Push, bus: Bus) -> None:
+        self._door, self._push, self._bus = door, push, bus
+
+    async def stream(self, caller: Caller, bodies: Bodies) -> AsyncIterator[bytes]:
+        """The stream of one page, from now on. Each frame is authorised. Raises Refusal before the first one."""
+        await self._door.read(caller, LISTEN, Nothing())
+        return self._frames(caller, bodies)
+
+    async def _frames(self, caller: Caller, bodies: Bodies) -> AsyncIterator[bytes]:
+        follower = self._push.join(caller.member)
+        followed = {part.name: part.topics_for(caller) for part in PARTS.values()}
+        try:
+            self._push.follow(follower, {topic for topics in followed.values() for topic in topics})
+            yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
+            with self._bus.running(caller.member):
+                while not self._push.is_stopping:
+                    due = await self._push.due(follower)
+                    await self._door.check(caller, LISTEN)
+                    parts = [part for part in PARTS.values() if not followed[part.name].isdisjoint(due)]
+                    shared = {part.name: (await bodies(part, caller)).decode() for part in parts if not part.is_own}
+                    await self._door.check(caller, LISTEN)
+                    yield _frame([part.name for part in parts if part.is_own], shared)
+        except Refusal:
+            return  # paused, killed or revoked: the browser asks again, and is told
+        finally:
+            self._push.leave(follower)
+
+
+def _frame(own: list[str], shared: dict[str, str]) -> bytes:
+    """One event: the names of the parts to fetch, and the parts that are in it. Without any, a sign of life."""
+    return f"data: {json.dumps({'own': own, 'shared': shared})}\n\n".encode()

@@ -1,0 +1,290 @@
+"""The page: what each of its addresses shows, and the forms that act. Every read and act passes the door."""
+
+import json
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+from urllib.parse import urlencode
+
+from teamroom.resources.page import acts, views
+from teamroom.resources.page.assets import PATH as ASSETS
+from teamroom.resources.page.assets import assets
+from teamroom.resources.page.forms import REQUEST_ID, THEN, TYPED, arguments_of, whole_form
+from teamroom.resources.page.html import render
+from teamroom.resources.page.live import Live
+from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
+from teamroom.resources.page.shared import Shared
+from teamroom.server.acts.act import AnyAct, AnyRead
+from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
+from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
+from teamroom.server.door.door import Door
+from teamroom.server.faults import Faults
+from teamroom.server.http.visits import NO_STORE, STREAM_PATH, Answer, Visit
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.joining import entries_of_chat_clients, lines_of_harnesses
+from teamroom.server.settings import Settings
+from teamroom.server.wake.bus import Bus
+from teamroom.server.wake.push import Push
+
+STATUS = {
+    "paused": 403,
+    "killed": 403,
+    "not_allowed": 403,
+    "not_found": 404,
+    "invalid": 400,
+    "too_large": 400,
+    "rate_limited": 429,
+    "busy": 503,
+    "storage": 503,
+    "expired": 410,
+}
+"""The HTTP status with which a refusal is shown; 409 for the others."""
+
+SIGN_OUT_PATH = "/sign-out"
+
+ACT = "/act/"
+PART = "/part/"
+
+REQUEST_ID_BYTES = 12
+
+SHOWN_ONCE = ("token", "code")
+"""Members of a reply that are shown once, so that the reply itself is shown instead of the page before."""
+
+RunTool = Callable[[Caller, str, dict[str, Any], str, str | None], Awaitable[tuple[str, dict[str, Any]]]]
+"""Runs a tool for a person: arguments, what was typed, request id. Returns words and data. Raises Refusal."""
+
+
+@dataclass(frozen=True)
+class Offered:
+    """An act that people can do, as its tool describes it. `is_typed`: it wants a name typed."""
+
+    does: AnyAct
+    description: str
+    is_typed: bool
+
+
+class Page:
+    """Answers browsers."""
+
+    def __init__(
+        self,
+        door: Door,
+        push: Push,
+        bus: Bus,
+        faults: Faults,
+        settings: Settings,
+        run: RunTool,
+        offered: Mapping[str, Offered],
+    ) -> None:
+        self._door, self._faults, self._settings = door, faults, settings
+        self._run, self._offered = run, offered
+        self._base = settings.path_prefix
+        self._live = Live(door, push, bus)
+        self.shared = Shared()
+
+    def changed(self, topics: set[str]) -> None:
+        """Note what an act changed, after its commit."""
+        self.shared.changed(part.name for part in PARTS.values() if not part.topics.isdisjoint(topics))
+
+    def serves(self, path: str) -> bool:
+        """Whether a path is the page's."""
+        known = (SIGN_IN_PATH, SIGN_OUT_PATH, STREAM_PATH)
+        return path in known or path.startswith((ACT, PART, ASSETS)) or views.find(path) is not None
+
+    async def answer(self, visit: Visit) -> Answer:
+        """Answer one visit; a refusal and a fault are shown as a page."""
+        try:
+            return await self._answer(visit)
+        except Refusal as refusal:
+            return self._refused(visit, refusal)
+        except Exception:
+            words = self._faults.report(f"the page {visit.path[:60]!r}")
+            return self.refuse(500, "storage", words, "Go back and try again. If it stays so: teamroom doctor")
+
+    def refuse(self, status: int, code: str, why: str, fix: str) -> Answer:
+        """A refusal as a page, for a visit of which nothing else is known."""
+        refusal = {"code": code, "why": why, "fix": fix}
+        return Answer(self._render("refused.html", title="Refused", refusal=refusal, me=None, back=""), status)
+
+    async def _answer(self, visit: Visit) -> Answer:
+        if visit.path.startswith(ASSETS):
+            file: Answer = _require(assets().get(visit.path), "There is no such file.")
+            return file
+        if visit.path == SIGN_IN_PATH:
+            return await self._sign_in(visit)
+        if visit.caller is None:
+            return self._send_to_sign_in(visit)
+        if visit.method == "POST":
+            return await self._post(visit, visit.caller)
+        if visit.path == STREAM_PATH:
+            bodies = partial(self._body_of, filters=filters_of({}), joined=True)
+            frames = await self._live.stream(visit.caller, bodies)
+            return Answer(kind="text/event-stream", stream=frames)
+        if visit.path.startswith(PART):
+            part = _require(PARTS.get(visit.path.removeprefix(PART)), "The page has no such part.")
+            return Answer(await self._body_of(part, visit.caller, filters=filters_of(dict(visit.query)), joined=False))
+        return await self._show(visit, visit.caller)
+
+    # -------------------------------------------------------------- what is shown
+
+    async def _show(self, visit: Visit, caller: Caller) -> Answer:
+        view, arguments = _require(views.find(visit.path), "The page has no such address.")
+        look = views.Look(caller, self._reader(caller), visit.query, arguments, self._settings)
+        found = {} if view.find is None else await view.find(look)
+        if view.name == "home":
+            found = {"parts": await self._parts(visit, caller), "filters": filters_of(dict(visit.query))}
+        if view.name == "acts":
+            found = {"offered": [self._offer(offered) for offered in self._offered.values()]}
+        return Answer(
+            self._render(
+                f"{view.name}.html",
+                title=view.title,
+                me=caller,
+                may_stop_all=may_stop_all(caller),
+                here=_here(visit),
+                done=await self._done(visit, caller),
+                request_id=secrets.token_hex(REQUEST_ID_BYTES),
+                forms=acts,
+                **found,
+            )
+        )
+
+    async def _parts(self, visit: Visit, caller: Caller) -> dict[str, str]:
+        filters = filters_of(dict(visit.query))
+        return {
+            part.name: (await self._body_of(part, caller, filters=filters, joined=False)).decode()
+            for part in PARTS.values()
+        }
+
+    async def _body_of(self, part: Part, caller: Caller, *, filters: dict[str, Any], joined: bool) -> bytes:
+        """A part as it is now. What all see is rendered once for them, and only for who may see it."""
+
+        async def render_part() -> bytes:
+            found = await part.find(self._reader(caller), caller, filters)
+            return self._render(f"parts/{part.name}.html", me=caller, forms=acts, **found)
+
+        if part.is_own:
+            return await render_part()
+        await self._door.check(caller, READ_STREAM)
+        return await self.shared.get(part.key(caller, filters), render_part, joined=joined)
+
+    def _reader(self, caller: Caller) -> Callable[[AnyRead, Any], Awaitable[Any]]:
+        return partial(self._door.read, caller)
+
+    def _offer(self, offered: Offered) -> dict[str, Any]:
+        name = offered.does.name
+        title = name.replace("_", " ").capitalize()
+        shown = replace(whole_form(offered.does, title), typed="the name" if offered.is_typed else "")
+        return {"name": name, "title": title, "description": offered.description, "form": shown}
+
+    async def _done(self, visit: Visit, caller: Caller) -> Any:
+        """The entry of the act that led here, for the line on top of the page: `?done=NUMBER`."""
+        number = visit.query.get("done", "")
+        if not re.fullmatch(r"[0-9]{1,15}", number) or number == "0":
+            return None
+        page = await self._door.read(caller, READ_STREAM, ReadStream(after=int(number) - 1, limit=1))
+        return next((entry for entry in page.entries if entry.seq == int(number)), None)
+
+    # -------------------------------------------------------------- what is done
+
+    async def _post(self, visit: Visit, caller: Caller) -> Answer:
+        if visit.path == SIGN_OUT_PATH:
+            await self._door.sign_out(caller)
+            return Answer(status=303, headers=(NO_STORE, self._to(SIGN_IN_PATH)), session="")
+        offered = _require(self._offered.get(visit.path.removeprefix(ACT)), "The page has no such form.")
+        act, sent = offered.does, visit.form
+        request_id = _last(sent, REQUEST_ID) or None
+        words, data = await self._run(caller, act.name, arguments_of(act, sent), _last(sent, TYPED), request_id)
+        if _wants_json(visit):
+            return Answer(json.dumps({"words": words, "receipt": data.get("receipt")}).encode(), kind=JSON)
+        if any(data.get(name) for name in SHOWN_ONCE):
+            return Answer(self._result(caller, words, data, _then(visit)))
+        where = _then(visit)
+        if data.get("receipt"):
+            path, _, query = where.partition("?")
+            kept = [pair for pair in query.split("&") if pair and not pair.startswith("done=")]
+            where = f"{path}?{'&'.join([*kept, urlencode({'done': data['receipt']})])}"
+        return Answer(status=303, headers=(NO_STORE, self._to(where)))
+
+    def _result(self, caller: Caller, words: str, data: dict[str, Any], then: str) -> bytes:
+        """A reply that holds what is shown only once."""
+        joins: dict[str, str] = {}
+        if data.get("token"):
+            mcp = f"{self._settings.members_url}/mcp"
+            joins = (
+                entries_of_chat_clients(mcp, data["name"], "teamroom") if data.get("chat") else lines_of_harnesses(mcp)
+            )
+        return self._render("result.html", title="Done", me=caller, words=words, data=data, joins=joins, back=then)
+
+    # -------------------------------------------------------------- signing in
+
+    async def _sign_in(self, visit: Visit) -> Answer:
+        if not visit.is_private:
+            raise Refusal(
+                "not_allowed",
+                "Nobody can sign in here, because others on the way could read it.",
+                "Reach the room over TLS, or on its machine: docs/phone.md shows three ways.",
+            )
+        if visit.method != "POST":
+            back = visit.query.get(THEN, "/")
+            return Answer(self._render("sign-in.html", title="Sign in", me=None, then=back, stopped=visit.stopped))
+        token = await self._door.sign_in(_last(visit.form, "code"))
+        return Answer(status=303, headers=(NO_STORE, self._to(_then(visit))), session=token)
+
+    def _send_to_sign_in(self, visit: Visit) -> Answer:
+        if visit.method == "POST" or visit.path.startswith(PART) or visit.path == STREAM_PATH:
+            if visit.stopped is not None:
+                raise Refusal("killed", visit.stopped.why, visit.stopped.fix)
+            return self.refuse(401, "not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
+        query = urlencode({THEN: _here(visit)})
+        return Answer(status=303, headers=(NO_STORE, self._to(f"{SIGN_IN_PATH}?{query}")))
+
+    # -------------------------------------------------------------- refusals
+
+    def _refused(self, visit: Visit, refusal: Refusal) -> Answer:
+        status = STATUS.get(refusal.code, 409)
+        if _wants_json(visit):
+            return Answer(json.dumps(refusal.body()).encode(), status, JSON)
+        back = _then(visit) if visit.method == "POST" and visit.caller is not None else ""
+        shown = self._render("refused.html", title="Refused", refusal=refusal.body(), me=visit.caller, back=back)
+        return Answer(shown, status)
+
+    def _render(self, template: str, **found: Any) -> bytes:
+        return render(template, self._base, **found)
+
+    def _to(self, path: str) -> tuple[bytes, bytes]:
+        return (b"location", f"{self._base}{path}".encode())
+
+
+JSON = "application/json"
+
+
+def _wants_json(visit: Visit) -> bool:
+    """Whether the page's script asks, which shows the answer where it was asked."""
+    return visit.query.get("as") == "json"
+
+
+def _last(form: Mapping[str, list[str]], name: str) -> str:
+    return form.get(name, [""])[-1].strip()
+
+
+def _then(visit: Visit) -> str:
+    """Where to go back to: a path of this page, and never another site."""
+    then = _last(visit.form, THEN)
+    return then if re.fullmatch(r"/(?![/\\])[\x21-\x7e]*", then) else "/"
+
+
+def _here(visit: Visit) -> str:
+    query = urlencode({name: value for name, value in visit.query.items() if name != "done"})
+    return f"{visit.path}?{query}" if query else visit.path
+
+
+def _require(found: Any, why: str) -> Any:
+    """What was looked for. Raises Refusal `not_found`."""
+    if found is None:
+        raise Refusal("not_found", why, "Go to the room's first page.")
+    return found

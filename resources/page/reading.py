@@ -1,0 +1,22 @@
+"""How the page reads: through the door, with what an address asks for."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from pydantic import ValidationError
+
+from teamroom.server.acts.act import AnyRead, Arguments
+from teamroom.server.refusals import Refusal
+
+ReadFor = Callable[[AnyRead, Any], Awaitable[Any]]
+"""Reads something for the person who visits."""
+
+
+def asked_by(model: type[Arguments], **asked: Any) -> Any:
+    """What an address asks for. Raises Refusal if that makes no sense."""
+    try:
+        return model(**asked)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "the address"
+        raise Refusal("invalid", f"{where}: {fault['msg']}.", "Correct the address, or go to the first page.") from None

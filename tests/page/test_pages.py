@@ -1,0 +1,268 @@
+"""The page over HTTP, without script: what each address shows, and what its forms do."""
+
+import re
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from teamroom.resources.page.views import VIEWS
+from teamroom.server.store.folder import DATABASE
+from tests.support.promises import house
+from tests.support.rooms import Member, RunningRoom
+from tests.support.visitors import Visitor, visitor
+
+pytestmark = house
+
+
+async def work(room: RunningRoom) -> dict[str, Any]:
+    """A room with something of each kind in it."""
+    builder, checker = await room.enroll("builder", "checker")
+    olga = await room.connect("olga")
+    await builder("check_in")
+    task = (await olga("create_task", title="Build the page", detail="All of it", needs=["tool:docker"]))["task"]
+    await builder("declare_capabilities", capabilities=["tool:docker"])
+    claimed = await builder("claim_task", task=task)
+    decision = await builder("request_decision", question="Ship it?", options=["yes", "no"], task=task)
+    asked = await builder("post_message", text="@olga which port?\nAny will do.", kind="ask")
+    await olga("authorize", to="builder", scope="deploy:staging")
+    return {
+        "builder": builder,
+        "checker": checker,
+        "olga": olga,
+        "task": task,
+        "fence": claimed["fence"],
+        "decision": decision["decision"],
+        "message": asked["message"],
+    }
+
+
+async def test_the_first_page_answers_the_four_questions(room: RunningRoom) -> None:
+    found = await work(room)
+    await found["olga"]("pause", target="checker", reason="a loop in its tests", for_seconds=600)
+    async with visitor(room) as browser:
+        text = (await browser.get("/")).text
+    assert "Needs you 2" in text
+    assert "@builder asks you to decide on T-1" in text
+    assert "Ship it?" in text
+    assert "@builder asks" in text
+    assert "which port?" in text
+    assert re.search(r"@checker paused.*Paused by @olga .*: a loop in its tests", text)
+    assert "until" in text
+    assert "may deploy:staging until" in text
+    assert re.search(r"T-1 claimed Build the page @builder", text)
+
+
+@pytest.mark.parametrize("view", [view.name for view in VIEWS])
+async def test_every_address_of_the_page_is_shown(room: RunningRoom, view: str) -> None:
+    found = await work(room)
+    paths = {
+        "home": "/?state=claimed&query=Build",
+        "task": f"/tasks/{found['task']}",
+        "member": "/members/builder",
+        "thread": f"/messages/{found['message']}",
+        "decision": f"/decisions/{found['decision']}",
+        "acts": "/acts",
+    }
+    async with visitor(room) as browser:
+        shown = await browser.get(paths.get(view, f"/{view}"))
+        assert shown.status == 200, shown.text
+        assert "@olga" in shown.text
+        assert len(shown.ids) == len(set(shown.ids)), "no two elements have one id"
+        for link in set(shown.links) - {"#main"}:
+            assert (await browser.get(link)).status == 200, link
+
+
+async def test_an_address_of_nothing_is_refused_with_what_to_do(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        for path in ("/tasks/T-9", "/members/nobody", "/messages/M-9", "/decisions/D-9", "/part/nothing"):
+            shown = await browser.get(path)
+            assert shown.status == 404, path
+            assert "The room" in shown.text
+        wrong = ("/tasks/x", "/?state=wrong", "/board?after=x", "/log?after=-1", "/overnight?hours=x", "/log?after=x")
+        for path in wrong:
+            assert (await browser.get(path)).status == 400, path
+
+
+async def test_a_stop_binds_at_once_and_can_be_undone_with_one_button(room: RunningRoom) -> None:
+    found = await work(room)
+    async with visitor(room) as browser:
+        home = await browser.get("/")
+        stopped = await browser.send(home.form("pause", target="builder"))
+        assert "@olga paused @builder" in stopped.text
+        assert "receipt" in stopped.text
+        assert (await found["builder"].refused("update_task", task="T-1", note="x"))["code"] == "paused"
+        await browser.send(stopped.form("resume", "Undo"))
+        await found["builder"]("update_task", task="T-1", fence=found["fence"], note="on it")
+        everybody = await browser.send((await browser.get("/")).form("pause", "Pause all"))
+        assert "The whole room is paused by @olga" in everybody.text
+        assert (await found["checker"].refused("create_task", title="x"))["code"] == "paused"
+        await browser.send(everybody.form("resume", "Resume all"))
+        await found["checker"]("create_task", title="x")
+
+
+async def test_a_kill_wants_the_name_typed_and_a_reason(room: RunningRoom) -> None:
+    found = await work(room)
+    async with visitor(room) as browser:
+        form = (await browser.get("/members/builder")).form("kill")
+        for typed in ("", "checker", "build"):
+            refused = await browser.send(form, typed=typed, reason="it deletes files")
+            assert refused.status == 403
+            assert "Nothing was done" in refused.text
+        assert (await browser.send(form, typed="builder", reason="")).status == 400
+        done = await browser.send(form, typed="@Builder", reason="it deletes files")
+        assert "killed" in done.text
+    assert (await found["olga"]("who", name="builder"))["members"][0]["standing"] == "killed"
+
+
+async def test_a_person_decides_with_one_button_and_the_agent_gets_the_answer(room: RunningRoom) -> None:
+    found = await work(room)
+    async with visitor(room) as browser:
+        home = await browser.get("/")
+        done = await browser.send(home.form("decide", option="no"))
+        assert "Needs you 1" in done.text
+        again = await browser.send(home.form("decide", option="yes"))
+        assert again.status == 409
+        page = await browser.get(f"/decisions/{found['decision']}")
+        assert re.search(r"no\s*, by @olga", page.text)
+    assert (await found["builder"]("check_in"))["decisions"][0]["answer"] == "no"
+
+
+async def test_a_person_answers_reviews_posts_and_adds_tasks(room: RunningRoom) -> None:
+    found = await work(room)
+    builder: Member = found["builder"]
+    evidence = [{"kind": "test", "ref": "all passed"}]
+    async with visitor(room) as browser:
+        await browser.send((await browser.get("/")).form("post_message", "Reply"), text="8080")
+        assert (await browser.get("/")).text.count("which port?") == 1, "only the stream has it now"
+        await found["olga"]("update_task", task="T-1", changes={"review": "olga"})
+        await builder("complete_task", task="T-1", fence=found["fence"], summary="Built", evidence=evidence)
+        page = await browser.get("/tasks/T-1")
+        assert "test: all passed" in page.text
+        back = await browser.send(page.form("review_task", "Send back"), note="no screenshot")
+        assert "claimed" in back.text
+        post = (await browser.get("/")).form("post_message", "Post")
+        await browser.send(post, text="@builder see the note", kind="report")
+        added = await browser.send(
+            (await browser.get("/board")).form("create_task"),
+            title="Take a screenshot",
+            depends_on="T-1\n",
+            needs="tool:docker\nrepo:acme/api",
+            due="2h",
+            priority="3",
+        )
+        assert "Take a screenshot" in added.text
+        task = await browser.get("/tasks/T-2")
+        assert "Waits for T-1" in task.text
+        assert re.search(r"Needs\s+repo:acme/api\s*,\s*tool:docker", task.text)
+    assert any("8080" in wake["line"] for wake in (await builder("check_in"))["wakes"])
+
+
+async def test_a_person_works_on_a_task_through_the_page(room: RunningRoom) -> None:
+    await room.enroll("checker")
+    olga = await room.connect("olga")
+    await olga("create_task", title="Write the docs")
+    async with visitor(room) as browser:
+        page = await browser.send((await browser.get("/tasks/T-1")).form("claim_task"))
+        page = await browser.send(page.form("update_task", "Say what moved"), note="half of it")
+        page = await browser.send(page.form("update_task", "Block"), blocked_on="@checker", note="needs a look")
+        assert "blocked" in page.text
+        page = await browser.send(page.form("update_task", "Change it"), **{"changes.title": "Write all the docs"})
+        assert "Write all the docs" in page.text
+        page = await browser.send(
+            page.form("complete_task"), summary="done", evidence="commit: abc123\nlink: https://x.y"
+        )
+        assert "commit: abc123" in page.text
+        assert "in review" in page.text
+
+
+async def test_a_form_that_is_sent_twice_is_one_act(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        form = (await browser.get("/")).form("post_message", "Post")
+        for _ in range(2):
+            await browser.send(form, text="once")
+        assert (await browser.get("/log?query=once")).text.count("once") == 1
+
+
+async def test_a_refusal_is_shown_with_its_fix_and_the_way_back(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+        refused = await browser.send((await browser.get("/")).form("create_task"), title="x", depends_on="T-99")
+        assert refused.status in (404, 409)
+        assert "Refused" in refused.text
+        assert "/" in refused.links
+
+
+async def test_a_person_enrols_an_agent_whose_token_is_shown_once(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        shown = await browser.send((await browser.get("/enrol")).form("enroll"), name="newcomer")
+        token = re.search(r"tr_[0-9a-f]{64}", shown.text)
+        assert token is not None
+        assert "claude mcp add" in shown.text
+        assert "codex mcp add" in shown.text
+        newcomer = await room.connect("newcomer", token[0])
+        assert (await newcomer("check_in"))["standing"] == "active"
+        assert token[0] not in (await browser.get("/members/newcomer")).text
+
+
+async def test_a_policy_changes_from_the_next_act_on(room: RunningRoom) -> None:
+    found = await work(room)
+    async with visitor(room) as browser:
+        page = await browser.get("/settings")
+        await browser.send(page.form("set_policy", name="wip_cap"), value="1")
+    another = (await found["olga"]("create_task", title="another"))["task"]
+    assert (await found["builder"].refused("claim_task", task=another))["code"] == "wip_cap"
+
+
+async def test_every_act_of_the_shell_has_a_form(room: RunningRoom) -> None:
+    from teamroom.server.acts.act import Act
+    from teamroom.tools.serve import TOOLS
+
+    async with visitor(room) as browser:
+        page = await browser.get("/acts")
+        acts = {name for name, tool in TOOLS.items() if isinstance(tool.does, Act)}
+        assert {form.action.removeprefix("/act/") for form in page.forms} >= acts
+        for act in sorted(acts - {"kill"}):
+            fields = set(page.form(act, act.replace("_", " ").capitalize()).fields) - {"then", "request_id", "typed"}
+            model = TOOLS[act].does.arguments
+            names = {field.alias or name for name, field in model.model_fields.items()}
+            checkboxes = {name for name, field in model.model_fields.items() if field.annotation is bool}
+            assert fields | checkboxes == names, act
+
+
+async def test_a_paused_person_is_told_who_paused_them(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human")
+    async with visitor(room, "hanna") as browser:
+        olga = await room.connect("olga")
+        await olga("pause", target="hanna", reason="on holiday")
+        shown = await browser.get("/")
+        assert shown.status == 403
+        assert "paused by @olga" in shown.text
+        assert "on holiday" in shown.text
+
+
+async def test_a_person_who_may_not_stop_others_sees_no_button_for_it(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human", role="member")
+    await room.enroll("hers", owner="hanna")
+    await room.enroll("his")
+
+    async def stops(browser: Visitor) -> set[str]:
+        return {form.fields["target"] for form in (await browser.get("/")).forms if form.action == "/act/pause"}
+
+    async with visitor(room, "hanna") as hanna, visitor(room) as olga:
+        assert await stops(hanna) == {"hers"}
+        assert await stops(olga) == {"room", "hers", "his"}
+
+
+async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+        assert "each follows from the one before" in (await browser.get("/log")).text
+        assert "The seal of the log's end: " in (await browser.get("/log")).text
+        with closing(sqlite3.connect(room.folder / DATABASE)) as forger:
+            forger.execute("update log set summary = 'nothing happened' where seq = 6")
+            forger.commit()
+        shown = (await browser.get("/log")).text
+        assert "Entry 6 is wrong: its content was changed" in shown
+        assert "each follows" in (await browser.get("/log?after=6")).text
