@@ -6,7 +6,7 @@ from typing import Any
 
 from teamroom.resources.page.reading import ReadFor, asked_by
 from teamroom.server import topics
-from teamroom.server.acts.members.roster import ROSTER, MemberShown, Who
+from teamroom.server.acts.members.roster import WHO, MemberShown, Who
 from teamroom.server.acts.overnight.overnight import STUCK
 from teamroom.server.acts.presence.me import READ_INBOX, Inbox, Nothing
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
@@ -89,7 +89,7 @@ async def find_stuck(read: ReadFor, caller: Caller, filters: Found) -> Found:
 
 async def find_roster(read: ReadFor, caller: Caller, filters: Found) -> Found:
     """Who is here: those in trouble first, then the stopped ones, then those at work."""
-    roster = await read(ROSTER, Who())
+    roster = await read(WHO, Who())
     ordered = sorted(roster.members, key=_urgency)
     stopped = next((one.stop for one in roster.members if one.stop and one.stop.level == "room"), None)
     return {

@@ -18,7 +18,7 @@ from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
-from teamroom.server.acts.members.sign_in import open_session, require_link
+from teamroom.server.acts.members.sign_in import end_session, open_session, require_link
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
@@ -142,6 +142,10 @@ class Door:
         except StorageError as error:
             raise self.storage_refusal(error) from error
         return await self.act_as_room(partial(open_session, code=code))
+
+    async def sign_out(self, caller: Caller) -> None:
+        """End the session of a person's browser. Raises Refusal if that cannot be written."""
+        await self._write(partial(end_session, caller=caller), _reraise, ROOMS_TURN, when_full=True)
 
     async def is_ready(self) -> bool:
         """Whether the store takes acts: it tried one some seconds ago, or tries one now."""

@@ -71,7 +71,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
         {
             *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),
             *("token.id", "token.issued_by", "request.arguments", "trouble.nonce", "supervisor.holder"),
-            *("confirmation.nonce", "channel.mark"),
+            *("confirmation.nonce", "channel.mark", "sign_in.hash", "sign_in.issued_by"),
         }
     ),
     "words of the room: one of a list, or a sentence that the room composes of names, numbers and states": frozenset(

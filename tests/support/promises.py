@@ -102,7 +102,6 @@ PROMISES: dict[str, str] = {
 """Each promise by its id, in one sentence."""
 
 PLANNED: dict[str, str] = {
-    "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",

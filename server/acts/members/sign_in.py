@@ -131,26 +131,14 @@ def open_session(tx: Writing, code: str) -> str:
     return token
 
 
-class SignOut(Arguments):
-    """`sign_out` has no arguments: it ends the session of the call."""
-
-
-class SignedOut(Reply):
-    """Reply of `sign_out`."""
-
-    name: str
-
-
-def sign_out(tx: Writing, caller: Caller, arguments: SignOut) -> SignedOut:
-    """End the session of the caller's browser. Raises Refusal."""
-    if caller.token_kind != BROWSER:
-        raise Refusal("invalid", "This call has no browser's session.", "Revoke its token instead: teamroom revoke")
-    tx.run("revoke_token", id=caller.token_id, member=caller.member, now=tx.now)
+def end_session(tx: Writing, caller: Caller) -> None:
+    """End the session of a browser, whatever the standing of its person."""
+    if not tx.run("revoke_token", id=caller.token_id, member=caller.member, now=tx.now):
+        return  # it has ended already
     end_tokens(tx, [caller.token_id])
     watch_tokens(tx, caller.member)
     summary = f"@{caller.name} signed out of a browser"
-    seq = log.append(tx, author(caller), act="sign_out", subject=f"@{caller.name}", summary=summary)
-    return SignedOut(receipt=seq, name=caller.name)
+    log.append(tx, author(caller), act="sign_out", subject=f"@{caller.name}", summary=summary)
 
 
 def read_code(code: str) -> str:
@@ -207,6 +195,3 @@ def _has_ended(tx: Reading, row: SignInRow) -> bool:
 
 
 SIGN_IN = Act("sign_in", SignIn, SignInLink, make_sign_in, roles=EVERYBODY, shown_to_agents=frozenset())
-SIGN_OUT = Act(
-    "sign_out", SignOut, SignedOut, sign_out, roles=EVERYBODY, while_paused=True, shown_to_agents=frozenset()
-)
