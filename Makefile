@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DATA ?= .teamroom
 PORT ?=
+SPEED ?=
 WORKERS ?= 2
 BIN := $(VENV)/bin
 
@@ -16,11 +17,14 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
 
-.PHONY: up notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
+.PHONY: up demo notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	@echo "Opening the room in $(DATA) (a few seconds)"
 	$(BIN)/teamroom up --data $(DATA) $(if $(PORT),--port $(PORT))
+
+demo: $(VENV)/.runs ## show a living room: five scripted agents in a temporary folder; SPEED=0 waits for nothing
+	$(BIN)/teamroom demo $(if $(SPEED),--speed $(SPEED))
 
 notify: $(VENV)/.runs ## install the extra with which the room sends letters
 	$(INSTALL) --require-hashes -r requirements-notify.lock
@@ -64,6 +68,8 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
+	$(BIN)/python -m tests.bench.demo
+	$(BIN)/python -m tests.bench.page
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200

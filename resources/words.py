@@ -95,10 +95,13 @@ def render_part(part: PartShown) -> str:
 
 def render_channels(reply: Channels) -> str:
     """The people who are reached outside the room, one line per channel: its kind and its newest deliveries."""
-    lines = [
-        f"@{person.name} {at} {channel.kind}: {channel.words}"
-        for person in reply.people
-        for at, channel in enumerate(person.channels, 1)
-    ]
+    lines = []
+    for person in reply.people:
+        if person.settings is not None:
+            lines.append(f"@{person.name}: {person.settings.words}")
+        lines += [
+            f"@{person.name} {channel.number or 'room.toml'} {channel.kind}: {channel.words}"
+            for channel in person.channels
+        ]
     held = [f"{count(reply.held, 'notice')} waiting"] if reply.held else []
     return "\n".join([*lines, *held]) or "Nobody is notified outside the room."

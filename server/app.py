@@ -19,12 +19,13 @@ from teamroom.server.acts.act import Act
 from teamroom.server.acts.control.mend import mend, needs_mending
 from teamroom.server.acts.members.members import open_room
 from teamroom.server.acts.members.recover import Recovered, end_recovered, recover
-from teamroom.server.acts.members.sign_in import offer_sign_in
+from teamroom.server.acts.members.sign_in import LINK_SECONDS, offer_sign_in
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
+from teamroom.server.facts.channels import ROOM_CHANNELS
 from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
@@ -33,6 +34,7 @@ from teamroom.server.http.transports import caller_of, mcp_server, session_of
 from teamroom.server.http.visits import Visits
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
+from teamroom.server.notify.addresses import AddressFile, UnreadableError
 from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.private import write_private
 from teamroom.server.record import chain as log
@@ -120,13 +122,15 @@ class Room:
         self.faults = Faults(self.metrics, entropy)
         self.rates = Rates(settings, steady)
         self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
+        self.addresses = AddressFile(folder, entropy, settings.notify_private)
+        self.door.addresses = self.addresses
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         mark = entropy(SUPERVISOR_BYTES).hex()
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
         self.door.on_refused = self.supervisor.nudge
-        self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics)
+        self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
@@ -160,6 +164,7 @@ class Room:
                 await self._mend()
                 await self._retain()
                 await self._index_older()
+                await self._drop_addresses()
             return token
         except BaseException:
             await self.store.close()
@@ -186,6 +191,14 @@ class Room:
                 return
             await self.door.act_as_room(partial(index_older, due=due))
 
+    async def _drop_addresses(self) -> None:
+        """Remove the addresses that no channel has. If that cannot be done, the room opens anyway."""
+        marks = await self.store.look_up(lambda tx: tx.column(str, "channel_marks", limit=ROOM_CHANNELS))
+        try:
+            self.addresses.keep_only(marks)
+        except (UnreadableError, OSError) as error:
+            logger.error("the addresses of people's channels: %s", error)
+
     def _mended(self, tx: Writing) -> None:
         """Repair it. An owner's new token is in its file before the commit; if that fails, the next start retries."""
         if (token := mend(tx)) is not None:
@@ -203,12 +216,15 @@ class Room:
         await door.act_as_room(partial(end_recovered, done=done))
         return done
 
-    async def offer_sign_in(self) -> str | None:
-        """Make a link for the first owner, who has not signed in yet; None if there is none to make."""
+    async def offer_sign_in(self, seconds: float = LINK_SECONDS) -> str | None:
+        """Make a link for the first owner, who has not signed in yet; None if there is none to make.
+
+        `seconds`: for how long it can be opened.
+        """
         if self.store.damage is not None:
             return None
         try:
-            made = await self.door.act_as_room(offer_sign_in)
+            made = await self.door.act_as_room(partial(offer_sign_in, seconds=seconds))
         except Refusal as refusal:
             logger.error("no link to sign in can be made now: %s", refusal)
             return None

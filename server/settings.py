@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from teamroom.server.private import NotPrivateError, decode_text, read_private
+from teamroom.server.rules.letters import LetterPlace
 from teamroom.server.rules.names import AT, normalize_name
 
 TrustLevel = Literal["declared", "attested", "proven"]
@@ -80,7 +81,8 @@ def _public_url(text: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
 
 
-def _zone(name: str) -> str:
+def check_zone(name: str) -> str:
+    """The name of a time zone that this machine knows. Raises ValueError."""
     try:
         name == "UTC" or ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -331,7 +333,7 @@ class FixedSettings(BaseModel):
         pattern=rf"^({TIME_OF_DAY})?$",
         description="Time of day of the daily digest, such as 08:00; empty: no digest.",
     )
-    notify_zone: Annotated[str, AfterValidator(_zone)] = Field(
+    notify_zone: Annotated[str, AfterValidator(check_zone)] = Field(
         "UTC", max_length=64, description="Time zone of the quiet hours and the digest, such as Europe/Berlin."
     )
     notify_tries: int = Field(8, ge=1, le=20, description="Tries of one delivery; then it has failed.")
@@ -340,7 +342,10 @@ class FixedSettings(BaseModel):
         "",
         max_length=200,
         pattern=r"^(https?://[!-~]+)?$",
-        description="Address at the end of each letter; empty: `public_url`.",
+        description="A further address at the end of each letter; empty: none.",
+    )
+    notify_private: bool = Field(
+        False, description="Whether people may add channels on this machine and in private networks themselves."
     )
     room_name: str = Field("", max_length=40, pattern=r"^[^\s\[\]]*$", description="Name of this room in letters.")
 
@@ -523,9 +528,9 @@ class FixedSettings(BaseModel):
         return self.public_url or self.url
 
     @property
-    def letter_link(self) -> str:
-        """The address at the end of each letter; empty: none."""
-        return self.notify_link or self.public_url
+    def letter_place(self) -> LetterPlace:
+        """What letters call the room, and where they lead."""
+        return LetterPlace(self.room_name, self.public_url, self.notify_link)
 
     @property
     def path_prefix(self) -> str:

@@ -174,6 +174,7 @@ class WebOnSocket(WebPart):
 
     def __init__(self, room: Room, store: AttachedStore) -> None:
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
+        door.addresses = room.addresses
         server, ids = room.mcp_without_streams(door), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))

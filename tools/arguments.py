@@ -22,6 +22,7 @@ from teamroom.server.acts.act import TOKEN_IN_TEXT, count_removed
 from teamroom.server.facts.mentions import prose_fields
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
+from teamroom.server.rules.addresses import Address
 from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import MARKS, TEXT_CHARACTERS, cite
 from teamroom.tools.tool import Tool
@@ -285,13 +286,20 @@ def _refuse(
 ) -> Refusal:
     """The corrected call; a place in angle brackets stands for what only the caller knows."""
     fields = fields_of(tool.arguments)
-    call = {name: f"<{name}>" if name in wrong else _repeated(value) for name, value in meant.items()}
+    hidden = wrong | _secret_in(fields, meant)
+    call = {name: f"<{name}>" if name in hidden else _repeated(value) for name, value in meant.items()}
     call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required() and name not in call}
     optional = [name for name, field in fields.items() if not field.is_required()]
     fix = f"Call {tool.name} with “{_as_json(call)}”."
     if optional:
         fix += f" Optional: {', '.join(optional)}."
     return Refusal(code, f"{why}.", fix)
+
+
+def _secret_in(fields: Fields, meant: dict[str, Any]) -> set[str]:
+    """The arguments that no refusal repeats: those that take an address, and with them all that look like one."""
+    takes = {name for name, field in fields.items() if bare(field.annotation) is Address}
+    return takes | {name for name, value in meant.items() if takes and "://" in str(value)}
 
 
 def _as_json(call: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ class Asking:
     def __init__(self, door: Door, bus: Bus, settings: Settings) -> None:
         self._door = door
         self._bus = bus
-        self._seconds = settings.confirm_seconds
+        self._seconds, self._url = settings.confirm_seconds, settings.members_url
 
     async def confirm(
         self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
@@ -61,7 +61,7 @@ class Asking:
                 raise Refusal(
                     "not_allowed",
                     "This token is for a chat client, and this client cannot ask you to confirm.",
-                    f"Run in a shell: {danger.shell(arguments)}",
+                    f"On the page: {self._url}{danger.page(arguments)}. Or run in a shell: {danger.shell(arguments)}",
                     subject=tool.name,
                 )
             return None

@@ -8,7 +8,7 @@ from teamroom.server.acts.authorizations.authorizations import (
     Checked,
 )
 from teamroom.server.rules.text import cite, cite_name, inline
-from teamroom.tools.danger import Danger, write_command
+from teamroom.tools.danger import Danger, page_of, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.authorizations import render_authorization
 from teamroom.tools.words.phrases import cite_receipt, count
@@ -46,7 +46,7 @@ def _command(asked: Authorize) -> str:
     return write_command("authorize", asked.to, asked.scope, until=span, uses=asked.uses, reason=asked.reason)
 
 
-AUTHORIZING = Danger(_ask_to_authorize, _command)
+AUTHORIZING = Danger(_ask_to_authorize, _command, lambda asked: page_of(asked.to) if asked.to else "/acts")
 
 
 TOOLS = (

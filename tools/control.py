@@ -3,7 +3,7 @@
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME, Controlled, Kill, PauseLeft, Resume
 from teamroom.server.acts.control.policy import SET_POLICY, PolicySet, SetPolicy
 from teamroom.server.rules.text import cite, cite_name, inline
-from teamroom.tools.danger import Danger, write_command
+from teamroom.tools.danger import Danger, page_of, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt, list_lines
 
@@ -45,19 +45,26 @@ def _ask_to_set_policy(asked: SetPolicy) -> str:
     return f"Set {cite(asked.name)} {to}? It applies to everybody from the next act."
 
 
-RESUMING = Danger(_ask_to_resume, lambda asked: write_command("resume", asked.target, reason=asked.reason))
+RESUMING = Danger(
+    _ask_to_resume,
+    lambda asked: write_command("resume", asked.target, reason=asked.reason),
+    lambda asked: page_of(asked.target),
+)
 
 
 KILLING = Danger(
     _ask_to_kill,
     lambda asked: write_command("kill", asked.target, reason=asked.reason),
+    lambda asked: page_of(asked.target),
     always=True,
     typed=lambda asked: str(asked.target),
 )
 
 
 SETTING = Danger(
-    _ask_to_set_policy, lambda asked: write_command("policy", asked.name, asked.value, reset=asked.value is None)
+    _ask_to_set_policy,
+    lambda asked: write_command("policy", asked.name, asked.value, reset=asked.value is None),
+    lambda asked: "/settings",
 )
 
 

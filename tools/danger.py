@@ -10,7 +10,7 @@ from teamroom.server.acts.act import AnyRead
 
 @dataclass(frozen=True)
 class Danger:
-    """The question that a person confirms, and the shell command that does the same.
+    """The question that a person confirms, the shell command that does the same, and the path of the page that does.
 
     A question says in its first `SAID_FIRST` characters what happens to whom. To accept it is the yes.
     `always`: ask in every client that can; otherwise only for tokens of chat clients.
@@ -20,6 +20,7 @@ class Danger:
 
     question: Callable[[Any], str]
     shell: Callable[[Any], str]
+    page: Callable[[Any], str] = lambda asked: "/acts"
     always: bool = False
     typed: Callable[[Any], str] | None = None
     shows: AnyRead | None = None
@@ -28,6 +29,11 @@ class Danger:
 
 SAID_FIRST = 90
 """How much of a question every client shows; some cut the rest."""
+
+
+def page_of(target: str) -> str:
+    """The path of the page about a target: a member, an owner's agents or the room."""
+    return "/" if target == "room" or ":" in target else f"/members/{target}"
 
 
 def write_command(name: str, *words: str | None, **options: Any) -> str:

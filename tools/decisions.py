@@ -48,6 +48,7 @@ def _ask_to_decide(asked: Decide) -> str:
 DECIDING = Danger(
     _ask_to_decide,
     lambda asked: write_command("decide", f"D-{asked.decision}", asked.option, note=asked.note, digest=asked.digest),
+    lambda asked: f"/decisions/D-{asked.decision}",
     shows=READ_BEFORE_DECIDING,
     shown=render_decision_in_full,
 )

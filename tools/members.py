@@ -4,7 +4,7 @@ from teamroom.server.acts.members.members import ENROLL, REVOKE, Enroll, Enrolle
 from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.members.sign_in import SIGN_IN, SignInLink
 from teamroom.server.rules.text import cite
-from teamroom.tools.danger import Danger, write_command
+from teamroom.tools.danger import Danger, page_of, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.phrases import cite_receipt
@@ -80,11 +80,14 @@ ENROLLING = Danger(
         revive=asked.revive,
         rename=asked.rename,
     ),
+    lambda asked: "/enrol",
 )
 
 
 REVOKING = Danger(
-    _ask_to_revoke, lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued)
+    _ask_to_revoke,
+    lambda asked: write_command("revoke", asked.name, label=asked.label, issued=asked.issued),
+    lambda asked: page_of(asked.name),
 )
 
 

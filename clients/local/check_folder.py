@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from teamroom.clients.local.demo.mark import MARK
 from teamroom.clients.local.findings import Finding
 from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, TOKENS, Place
 from teamroom.clients.session.spans import span
@@ -21,7 +22,7 @@ from teamroom.server.record.journal import JOURNAL
 from teamroom.server.record.keys import find_key
 from teamroom.server.record.seal import HISTORY, NEXT
 from teamroom.server.settings import KEPT_PORT
-from teamroom.server.store.folder import CONTENTS, DATABASE, KEY, LOCK, SEAL, FolderError, locked
+from teamroom.server.store.folder import CHANNELS, CONTENTS, DATABASE, KEY, LOCK, SEAL, FolderError, locked
 from teamroom.server.store.sqlite.commit import LARGEST_LOG_BYTES
 from teamroom.server.store.sqlite.connect import SUFFIXES
 from teamroom.server.store.sqlite.reserve import RESERVE
@@ -29,6 +30,7 @@ from teamroom.server.store.sqlite.reserve import RESERVE
 FILES = (
     *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
     *(KEY, SEAL, HISTORY, NEXT, JOURNAL, OWNER_TOKEN, LOCK, LOG, FORMER_LOG, RESERVE, SERVER, KEPT_PORT),
+    *(CHANNELS, MARK),
 )
 """The files of a data folder."""
 

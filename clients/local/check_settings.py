@@ -1,13 +1,17 @@
 """Checks of the settings: their origins, contradictions and people's channels."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from pydantic import SecretStr
 
 from teamroom.clients.local.findings import Finding
 from teamroom.clients.local.snapshot import snapshot
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place
 from teamroom.server.acts.letters.channels import channels_of
+from teamroom.server.facts.channels import configured_channels, find_channels, people_with_channels
+from teamroom.server.notify.addresses import UnreadableError, read_addresses
 from teamroom.server.notify.channels import INSTALL, is_installed, is_understood
 from teamroom.server.settings import (
     Origin,
@@ -20,6 +24,8 @@ from teamroom.server.settings import (
     shown,
 )
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.transaction import Reading
 
 
 def settings_table(place: Place) -> dict[str, dict[str, Any]]:
@@ -84,22 +90,49 @@ def check_channels(place: Place) -> Iterator[Finding]:
         settings = load(place.folder, dict(place.environment))
     except SettingsError:
         return  # check_settings reports it
-    if not settings.notify:
+    if not (place.folder / DATABASE).exists():
         return
-    if not is_installed():
-        yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
+    kept = None
+    try:
+        kept = read_addresses(place.folder).addresses
+    except UnreadableError as error:
+        fix = "Move the file away, restart the room, and let people add their channels again."
+        yield Finding("problem", "notify", f"{error}.", fix)
     with snapshot(place.folder, settings) as tx:
-        found = channels_of(tx, None)
-    for name, person in zip(settings.notify, found.people, strict=True):
-        urls = settings.notify.get(person.name) or settings.notify[name]  # the name there may be a former one
+        if "channel.mark" not in tx.column(str, "places"):  # an earlier release wrote this room
+            return
+        found, addresses = channels_of(tx, None), _addresses(tx, kept or {})
+    if found.people and not is_installed():
+        yield Finding("problem", "notify", "Channels are configured, but apprise is not installed.", f"Run: {INSTALL}")
+    for person in found.people:
         if not person.is_here:
             missing = f"Channels are configured for @{person.name}, who is not a person in this room."
             yield Finding("warning", "notify", missing, "Correct the name in room.toml.")
         for number, channel in enumerate(person.channels if person.is_here else ()):
             words = f"@{person.name} by {channel.kind} ({number + 1} of {len(person.channels)}): {channel.words}."
-            if is_installed() and not is_understood(urls[number].get_secret_value()):
-                yield Finding("problem", "notify", f"{words} Its URL is not valid.", "Correct it in room.toml.")
+            url = addresses.get((person.name, number))
+            if url is None and channel.number and kept is not None:
+                fix = f"Tell @{person.name} to remove channel {channel.number} and to add it again."
+                yield Finding("problem", "notify", f"{words} Its address is not in this data folder.", fix)
+            elif is_installed() and url is not None and not is_understood(url.get_secret_value()):
+                fix = "Remove it and add it again." if channel.number else "Correct it in room.toml."
+                yield Finding("problem", "notify", f"{words} Its URL is not valid.", fix)
             elif channel.state == "failed":
                 yield Finding("warning", "notify", words, f"To test it, run: teamroom notify {person.name}")
             else:
                 yield Finding("ok", "notify", words)
+
+
+def _addresses(tx: Reading, kept: Mapping[str, str]) -> dict[tuple[str, int], SecretStr]:
+    """The addresses of people's channels, by name and position. `kept`: those that people added, by mark."""
+    found = dict[tuple[str, int], SecretStr]()
+    named = [tx.one(MemberRow, "member_by_name", name=name) for name in tx.settings.notify]
+    people = {row.id: row.name for row in named if row is not None} | {m.id: m.name for m in people_with_channels(tx)}
+    for member, name in people.items():
+        configured = configured_channels(tx, member, name)
+        for position, channel in enumerate(find_channels(tx, member, name)):
+            if not channel.mark:
+                found[name, position] = configured[channel.slot]
+            elif channel.mark in kept:
+                found[name, position] = SecretStr(kept[channel.mark])
+    return found

@@ -1,4 +1,7 @@
-"""`teamroom up`: serves the folder's room until a signal ends it. The first run creates the room."""
+"""`teamroom up`: serves the folder's room until a signal ends it. The first run creates the room.
+
+`teamroom demo` serves its room in the same way, on a clock of its own, with its story next to the server.
+"""
 
 import asyncio
 import contextlib
@@ -10,13 +13,14 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
 
+from teamroom.clients.local.demo.mark import forget_demo
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import is_name
@@ -24,7 +28,7 @@ from teamroom.clients.session.progress import progress
 from teamroom.clients.session.started import collect_garbage
 from teamroom.server import logs
 from teamroom.server.announcement import announce
-from teamroom.server.clock import Clock, rfc3339, wall_clock
+from teamroom.server.clock import Clock, rfc3339, steady_clock, wall_clock
 from teamroom.server.http.listening import listen
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
@@ -60,6 +64,19 @@ class Opened:
     sign_in: str | None
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """The clocks that a room runs on, as `Room` takes them; by default the machine's."""
+
+    wall: Clock = wall_clock
+    steady: Clock = steady_clock
+    awake: Clock | None = None
+
+
+Beside = Callable[["Room"], Awaitable[None]]
+"""Runs next to the server, on its event loop, from when the room answers. The server stops when it returns."""
+
+
 def up(
     folder: Path,
     port: int | None,
@@ -70,17 +87,43 @@ def up(
 ) -> None:
     """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
     first_owner = owner_name(owner, is_new=not (folder / data_folder.DATABASE).exists())
-    try:
-        settings = _settings(folder, port)
-        logs.configure(settings.log_format, settings.log_level, logs.own_file(folder))
-        data_folder.make_private(folder)
-        listener, settings = _listen(folder, settings)
-        with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
-            from teamroom.server.app import Room  # only now: it takes longer than all else, and clients already wait
 
-            room = Room(folder, settings, clock)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_serve(room, listener, first_owner, opened))
+    def really_opened(room: Opened) -> None:
+        forget_demo(room.folder)
+        opened(room)
+
+    with failing_in_words(folder):
+        serve_folder(folder, _settings(folder, port), first_owner, really_opened, Clocks(clock))
+
+
+def serve_folder(
+    folder: Path,
+    settings: Settings,
+    owner: str,
+    opened: Callable[[Opened], None],
+    clocks: Clocks,
+    beside: Beside | None = None,
+) -> None:
+    """Serve the folder's room until a signal, or the end of `beside`. A signal raises SystemExit with code 0.
+
+    Raises what `failing_in_words` words.
+    """
+    logs.configure(settings.log_format, settings.log_level, logs.own_file(folder))
+    data_folder.make_private(folder)
+    listener, settings = _listen(folder, settings)
+    with contextlib.closing(listener), data_folder.locked(folder, settings.url), _ended_by_signals():
+        from teamroom.server.app import Room  # only now: it takes longer than all else, and clients already wait
+
+        room = Room(folder, settings, clocks.wall, steady=clocks.steady, awake=clocks.awake)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(room, listener, owner, opened, beside))
+
+
+@contextlib.contextmanager
+def failing_in_words(folder: Path) -> Iterator[None]:
+    """Raise what keeps a folder's room from being served as a Failure, with its fix."""
+    try:
+        yield
     except SettingsError as error:
         raise Failure(str(error), "Correct it, then start again. `teamroom doctor` shows every value.") from None
     except data_folder.FolderError as error:
@@ -96,12 +139,16 @@ def up(
         ) from None
     except NotPrivateError as error:
         raise Failure(f"{error}.", error.fix) from None
+    except BrokenPipeError:  # nobody reads what this program prints, and the room is open
+        raise
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise Failure(f"The room cannot be opened: {error.strerror}{where}.", "Fix that, then start again.") from None
 
 
-async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Callable[[Opened], None]) -> None:
+async def _serve(
+    room: "Room", listener: socket.socket, owner: str, opened: Callable[[Opened], None], beside: Beside | None
+) -> None:
     """Open and serve the room. A signal that comes before it is served also closes it: its threads would stay."""
     from teamroom.server.web import serve
 
@@ -111,8 +158,9 @@ async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Call
         if room.store.damage is not None:
             print(f"The room's database is damaged, so the room is read-only: {room.store.damage}.", file=sys.stderr)
             print(room.remedy(), file=sys.stderr)
-        sign_in = await room.offer_sign_in() if sys.stdout.isatty() else None
-        with contextlib.ExitStack() as announcing:
+        sign_in = await room.offer_sign_in() if beside is None and sys.stdout.isatty() else None
+        async with contextlib.AsyncExitStack() as announcing:
+            stop = asyncio.Event() if beside is not None else None
 
             def is_open() -> None:
                 collect_garbage()
@@ -122,10 +170,28 @@ async def _serve(room: "Room", listener: socket.socket, owner: str, opened: Call
                 former_url = _keep_port(room)
                 new_owner, settings = owner if token is not None else None, room.settings
                 opened(Opened(settings.url, room.folder, new_owner, former_url, settings.members_url, sign_in))
+                if beside is not None and stop is not None:
+                    companion = asyncio.create_task(_run_beside(beside, room, stop))
+                    announcing.push_async_callback(_end_companion, companion)
 
-            await serve(room, listener, is_open, on_own_socket=True)
+            await serve(room, listener, is_open, stop, on_own_socket=True)
     finally:
         await room.close()
+
+
+async def _run_beside(beside: Beside, room: "Room", stop: asyncio.Event) -> None:
+    """Run what is next to the server, then stop the server, however it ended."""
+    try:
+        await beside(room)
+    finally:
+        stop.set()
+
+
+async def _end_companion(companion: asyncio.Task[None]) -> None:
+    """End what is next to the server, which has stopped. Raises what it raised."""
+    companion.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await companion
 
 
 def _keep_port(room: "Room") -> str | None:

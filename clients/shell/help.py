@@ -191,6 +191,10 @@ def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, 
     metavar = str(parameter.metavar)
     if metavar in (TASKS, MESSAGES, IDS):
         return _ask_room(before, partial(_ids, metavar, STATE_FOR.get(command.name)))
+    if metavar == "ZONE":
+        from zoneinfo import available_timezones
+
+        return [(zone, "") for zone in sorted(available_timezones())]
     if command.name == "handoff" and parameter.name == "to" and before[-1].upper().startswith("O-"):
         return [("accept", ""), ("decline", "")]
     if metavar in MEMBERS and (command.name, parameter.name) not in OF_A_NEW_MEMBER:

@@ -35,8 +35,13 @@ def notify(
         reply = read(place, CHANNELS)
         print_json(reply) if json else _show_channels(reply)
         return
+    show_outcomes(place, name, json)
+
+
+def show_outcomes(place: Place, name: str, as_json: bool) -> None:
+    """Send a person a test letter, print what became of it on each channel, and end the command with that."""
     reached = _send_test(place, name)
-    if json:
+    if as_json:
         print_json({"name": name, "channels": reached})
     else:
         print_rows([[Styled(plain(channel["kind"])), Styled(_outcome(channel))] for channel in reached])
@@ -77,6 +82,6 @@ def _show_channels(reply: dict[str, Any]) -> None:
     ]
     print_rows(rows)
     if not rows:
-        print("There are no channels. Add them to room.toml, under [notify].")
+        print("There are no channels. To add one, run: teamroom letters channel add")
     if found.held:
         print(f"{found.held} notices wait because of the hourly limit or the quiet hours.")

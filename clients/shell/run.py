@@ -13,7 +13,8 @@ from teamroom.clients.session.times import name_zone, print_zone, with_local_tim
 from teamroom.server.private import NotPrivateError
 
 COMMANDS = {
-    **{name: name for name in ("pause", "resume", "kill", "enroll", "revoke", "plant", "redact", "notify")},
+    **{name: name for name in ("pause", "resume", "kill", "enroll", "revoke", "plant", "redact")},
+    "notify": "letters set",
     "overnight": "overnight",
     "who": "roster",
     "read_board": "board",
@@ -30,6 +31,7 @@ COMMANDS = {
     "read_receipts": "receipts",
     "set_policy": "policy",
     "teamroom://plants": "plant",
+    "teamroom://channels": "letters show",
 }
 """The tools and resources that refusals name, and the shell command for each."""
 

@@ -18,7 +18,7 @@ from teamroom.resources.page.live import Bodies, Live
 from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
 from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
-from teamroom.server.acts.members.sign_in import SIGN_IN_PATH, SIGN_OUT, SignOut
+from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
@@ -203,7 +203,7 @@ class Page:
 
     async def _post(self, visit: Visit, caller: Caller) -> Answer:
         if visit.path == SIGN_OUT_PATH:
-            await self._door.act(caller, SIGN_OUT, SignOut())
+            await self._door.sign_out(caller)
             return Answer(status=303, headers=(NO_STORE, self._to(SIGN_IN_PATH)), session="")
         offered = _require(self._offered.get(visit.path.removeprefix(ACT)), "The page has no such form.")
         act, sent = offered.does, visit.form

@@ -6,19 +6,16 @@ from typing import Any
 
 from teamroom.resources.page.reading import ReadFor, asked_by
 from teamroom.server import topics
-from teamroom.server.acts.members.roster import ROSTER, MemberShown, Who
-from teamroom.server.acts.overnight.overnight import OVERNIGHT, Overnight
+from teamroom.server.acts.members.roster import WHO, MemberShown, Who
+from teamroom.server.acts.overnight.overnight import STUCK
 from teamroom.server.acts.presence.me import READ_INBOX, Inbox, Nothing
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
 from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.facts.roles import STOPPERS
 from teamroom.server.identity import Caller
 
-STUCK_HOURS = 24.0
-"""How far back the home page looks for what broke."""
-
-ROSTER_ROWS, BOARD_ROWS, STREAM_ROWS = 30, 40, 40
-"""The most rows of each list on the home page; each links to all of them."""
+NEEDS_ROWS, ROSTER_ROWS, BOARD_ROWS, STREAM_ROWS = 12, 30, 40, 40
+"""The most rows of each list on the home page, and of each kind of thing that waits for a person."""
 
 TROUBLE = ("zombie", "suspect", "gone")
 """The presence of members that come first."""
@@ -66,24 +63,33 @@ async def find_needs(read: ReadFor, caller: Caller, filters: Found) -> Found:
     decisions = [one for one in inbox.decisions if one.state == "open" and caller.name in one.to]
     apart = {one.decision for one in decisions} | {ask.message for ask in inbox.asks} | {*inbox.answered}
     apart |= {review.task for review in inbox.reviews} | {offer.offer for offer in inbox.offers}
-    return {
+    kinds: dict[str, list[Any]] = {
         "decisions": decisions,
-        "inbox": inbox,
+        "asks": inbox.asks,
+        "reviews": inbox.reviews,
+        "offers": inbox.offers,
+        "suspects": inbox.suspects,
+    }
+    more: dict[str, list[Any]] = {
         "owed": [one for one in inbox.reminders if one.subject not in apart],
         "news": [one for one in inbox.wakes if one.subject not in apart and one.reason not in ("offer", "review")],
-        "count": len(decisions) + len(inbox.asks) + len(inbox.reviews) + len(inbox.offers) + len(inbox.suspects),
+    }
+    return {
+        "count": sum(map(len, kinds.values())),
+        "left_out": {name: len(found) - NEEDS_ROWS for name, found in kinds.items() if len(found) > NEEDS_ROWS},
+        "cursor": inbox.cursor,
+        **{name: found[:NEEDS_ROWS] for name, found in {**kinds, **more}.items()},
     }
 
 
 async def find_stuck(read: ReadFor, caller: Caller, filters: Found) -> Found:
-    """What broke and is not over, with who noticed; and what is stopped."""
-    night = await read(OVERNIGHT, Overnight(hours=STUCK_HOURS))
-    return {"broken": [one for one in night.broke.shown if not one.over], "tasks": night.tasks}
+    """What broke and is not over, with who noticed."""
+    return {"broken": (await read(STUCK, Nothing())).broke.shown}
 
 
 async def find_roster(read: ReadFor, caller: Caller, filters: Found) -> Found:
     """Who is here: those in trouble first, then the stopped ones, then those at work."""
-    roster = await read(ROSTER, Who())
+    roster = await read(WHO, Who())
     ordered = sorted(roster.members, key=_urgency)
     stopped = next((one.stop for one in roster.members if one.stop and one.stop.level == "room"), None)
     return {

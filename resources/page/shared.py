@@ -38,6 +38,11 @@ class Shared:
         self._kept: OrderedDict[Key, Rendered] = OrderedDict()
         self.renders = 0
 
+    @property
+    def kept(self) -> int:
+        """How many renders are kept."""
+        return len(self._kept)
+
     def changed(self, parts: Iterable[str]) -> None:
         """Note that parts changed."""
         for part in parts:

@@ -13,10 +13,21 @@ from teamroom.server.acts.letters.channels import READ_CHANNELS, ReadChannels
 from teamroom.server.acts.members.roster import WHO, Who
 from teamroom.server.acts.messages.messages import READ_MESSAGES, ReadMessages
 from teamroom.server.acts.overnight.overnight import OVERNIGHT, Overnight
+from teamroom.server.acts.presence.health import READ_HEALTH, PartShown
 from teamroom.server.acts.presence.me import READ_ME, Nothing
-from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, READ_STREAM, ReadReceipts, ReadStream
+from teamroom.server.acts.receipts.receipts import (
+    CHECK_ENTRIES,
+    READ_RECEIPTS,
+    READ_STREAM,
+    CheckEntries,
+    EntriesChecked,
+    ReadReceipts,
+    ReadStream,
+    Receipt,
+)
 from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.facts.roles import LOG_READERS
+from teamroom.server.health import SEAL
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -120,14 +131,35 @@ async def _log(look: Look) -> Found:
     asked = look.asked("actor", "act", "subject", "after")
     query = look.asked("query")
     found: Found = {"asked": {**asked, **query}, "receipts": None, "entries": None, "messages": None, "cursor": None}
+    found |= {"checked": None, "seal": None}
     if query:
         page = await look.read(READ_MESSAGES, asked_by(ReadMessages, **query))
         return {**found, "messages": page.messages}
     if look.caller.role in LOG_READERS:
         receipts = await look.read(READ_RECEIPTS, asked_by(ReadReceipts, limit=LOG_ROWS, **asked))
-        return {**found, "receipts": receipts.receipts, "cursor": receipts.cursor}
+        return {
+            **found,
+            "receipts": receipts.receipts,
+            "cursor": receipts.cursor,
+            "checked": await _check(look, receipts.receipts),
+            "seal": await _seal(look),
+        }
     stream = await look.read(READ_STREAM, asked_by(ReadStream, limit=LOG_ROWS, **look.asked("after")))
     return {**found, "entries": stream.entries, "cursor": stream.cursor}
+
+
+async def _check(look: Look, shown: list[Receipt]) -> EntriesChecked | None:
+    """What checking the hashes of these entries finds; those in between are checked too."""
+    if not shown:
+        return None
+    checked: EntriesChecked = await look.read(CHECK_ENTRIES, CheckEntries(after=shown[0].seq - 1, upto=shown[-1].seq))
+    return checked
+
+
+async def _seal(look: Look) -> PartShown | None:
+    """How the part of the room is that seals the end of the log."""
+    health = await look.read(READ_HEALTH, Nothing())
+    return next((part for part in health.parts if part.part == SEAL), None)
 
 
 async def _settings(look: Look) -> Found:

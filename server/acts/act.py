@@ -172,6 +172,7 @@ class Reply(BaseModel):
     `not_reached`: the mentions in the texts of the act that wake nobody; a repeated call does not get them again.
     `new_names`: the former names that the act gave, each with the name of its member now.
     `waiting`: what waits for the agent that acted. All three are shown only where there is something.
+    `unused`: the names of addresses that the act gave up; nobody is shown them.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -182,6 +183,7 @@ class Reply(BaseModel):
     not_reached: Annotated[list[NotReached], Field(exclude=True)] = Field(default_factory=list)
     new_names: Annotated[list[NewName], Field(exclude=True)] = Field(default_factory=list)
     waiting: Annotated[list[WaitingWake], Field(exclude=True)] = Field(default_factory=list)
+    unused: Annotated[list[str], Field(exclude=True)] = Field(default_factory=list)
 
     def remembered(self) -> "Reply":
         """This reply as the room stores it for a repeated call, without what is shown only once."""
@@ -206,6 +208,7 @@ class Act(Generic[A, R]):
     call, even without a request id. `is_switch`: it stops members or lets them go on, so it overtakes all waiting acts,
     works while the disk is full, and is never refused for what it has to read (CTL9). `is_evidence`: whether its
     receipt shows that a model acts, and not only a program (PRS2); what a member says of itself alone does not.
+    `address`: the argument that takes the address of a channel. The door keeps it outside the database first.
     `afterwards`: what follows in a transaction of its own, once the act is committed; a duty of the supervisor does it
     where this cannot. `shows_wakes`: its reply has the caller's wakes anyway.
     """
@@ -222,6 +225,7 @@ class Act(Generic[A, R]):
     is_evidence: Callable[[R], bool] = lambda reply: True
     afterwards: Callable[[Writing, Caller, A], None] | None = None
     shows_wakes: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
-from teamroom.server.acts.members.sign_in import open_session, require_link
+from teamroom.server.acts.members.sign_in import end_session, open_session, require_link
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
+from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
@@ -93,6 +94,8 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
+        self.addresses: Addresses = NoAddresses()
+        """Keeps the addresses that calls contain, outside the database."""
         self.on_refused: Callable[[float], object] = lambda at: None
         """Called with the time at which `settle_refused` is due."""
         self.on_lost: OnLost | None = None
@@ -140,6 +143,10 @@ class Door:
             raise self.storage_refusal(error) from error
         return await self.act_as_room(partial(open_session, code=code))
 
+    async def sign_out(self, caller: Caller) -> None:
+        """End the session of a person's browser. Raises Refusal if that cannot be written."""
+        await self._write(partial(end_session, caller=caller), _reraise, ROOMS_TURN, when_full=True)
+
     async def is_ready(self) -> bool:
         """Whether the store takes acts: it tried one some seconds ago, or tries one now."""
         return await self._readiness.is_ready()
@@ -156,7 +163,28 @@ class Door:
 
         `listener`: what the caller's live listener says with this call; None if it is not the caller.
         """
+        if act.address:
+            return await self._act_with_address(caller, act, arguments, request_id, listener)
         return await self._act(caller, act, arguments, request_id, listener=listener)
+
+    async def _act_with_address(
+        self, caller: Caller, act: AnyAct, arguments: Any, request_id: str | None, listener: Heard | None
+    ) -> Any:
+        """Carry out an act that can take an address, without showing it the address. Raises Refusal."""
+        self.rates.require_care(caller)
+        try:
+            arguments = await keep_address(self.addresses, caller, act, arguments)
+        except Refusal as refusal:
+            self.rates.note_refusal(caller, refusal)
+            await self._leave_receipt(caller, act.name, refusal)
+            raise
+        try:
+            reply = await self._act(caller, act, arguments, request_id, listener=listener)
+        except Refusal:
+            await drop_unused(self.addresses, act, arguments, None)
+            raise
+        await drop_unused(self.addresses, act, arguments, reply)
+        return reply
 
     async def act_confirmed(
         self, caller: Caller, act: AnyAct, arguments: BaseModel, confirmation: Confirmation, request_id: str | None

@@ -3,10 +3,6 @@
 A former name leads to its member wherever a name is expected. Settings and files outside the room may still have it.
 """
 
-from collections.abc import Sequence
-
-from pydantic import SecretStr
-
 from teamroom.server.store.transaction import Reading
 
 FORMER_NAMES = 20
@@ -16,14 +12,6 @@ FORMER_NAMES = 20
 def former_names(tx: Reading, member: int) -> list[str]:
     """The names that a member had before, the newest first."""
     return tx.column(str, "former_names", member=member, limit=FORMER_NAMES)
-
-
-def find_channels(tx: Reading, member: int, name: str) -> Sequence[SecretStr]:
-    """The channels of a person in the settings: under its name, else under a former one; empty without any."""
-    settings = tx.settings.notify
-    if not settings or name in settings:
-        return settings.get(name, ())
-    return next((settings[former] for former in former_names(tx, member) if former in settings), ())
 
 
 def spell_subject(tx: Reading, subject: str) -> list[str]:

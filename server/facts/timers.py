@@ -6,7 +6,7 @@ A timer is not removed when its subject is done: the supervisor first checks whe
 from dataclasses import dataclass
 from typing import Any
 
-from teamroom.server.facts.names import find_channels
+from teamroom.server.facts.channels import find_channels, letter_settings
 from teamroom.server.rules.notices import next_daily_time
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.transaction import Reading, Writing
@@ -96,11 +96,14 @@ def check_leases_by(tx: Writing, member: int, at: float) -> None:
 
 
 def schedule_digest(tx: Writing, member: int, name: str) -> None:
-    """Send a person a digest each day, if it has a channel and the settings name a time. An earlier time stays."""
-    clock = tx.settings.notify_digest
-    if not clock or not find_channels(tx, member, name):
+    """Send a person a digest each day, if it has a channel and its settings name a time. An earlier time stays."""
+    letters = letter_settings(tx, member)
+    if not letters.digest_time or not find_channels(tx, member, name):
         return
-    at, set_before = next_daily_time(tx.now, clock, tx.settings, tx.ahead), find_timer(tx, "digest", member, member)
+    at, set_before = (
+        next_daily_time(tx.now, letters.digest_time, letters, tx.ahead),
+        find_timer(tx, "digest", member, member),
+    )
     if set_before is None:
         schedule(tx, "digest", member, member, 0, at=at)
     elif at < set_before.at:

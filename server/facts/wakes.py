@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from teamroom.server import topics
-from teamroom.server.facts.names import find_channels
+from teamroom.server.facts.channels import find_channels
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
@@ -51,8 +51,6 @@ def wake_members(
 
 def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: str) -> None:
     """Record a notice to a person about the entry just appended. Does nothing if the person has no channel."""
-    if not tx.settings.notify:
-        return
     row = tx.only(MemberName, "member_by_id", id=member)
     if row.kind != "human" or not find_channels(tx, member, row.name):
         return

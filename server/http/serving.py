@@ -83,13 +83,18 @@ async def serve_web(
         timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
     )
     server = WebServer(config, web, opened)
-    if stop is None:
-        await server.serve([listener])
-        return
-    serving = asyncio.create_task(server.serve([listener]))
+    stopping = None if stop is None else asyncio.create_task(_stop_with(stop, server))
+    try:
+        await server.serve([listener])  # not as a task: what a signal raises must leave by the caller
+    finally:
+        if stopping is not None:
+            stopping.cancel()
+
+
+async def _stop_with(stop: asyncio.Event, server: WebServer) -> None:
+    """Stop a server with an event."""
     await stop.wait()
     server.should_exit = True
-    await serving
 
 
 Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]

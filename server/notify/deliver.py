@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from teamroom.server.acts.letters.notices import (
+    GONE,
     Delivery,
     due_deliveries,
     next_delivery,
@@ -25,16 +26,17 @@ from teamroom.server.acts.letters.notices import (
 )
 from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
-from teamroom.server.facts.names import find_channels
+from teamroom.server.facts.channels import Channel, configured_channels, find_channels, people_with_channels
 from teamroom.server.logs import without_secrets
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify import channels
+from teamroom.server.notify.addresses import AddressFile, UnreadableError
+from teamroom.server.notify.guard import to_public_addresses
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.letters import Letter
-from teamroom.server.rules.notices import quiet_until
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
-from teamroom.server.store.transaction import Writing
+from teamroom.server.store.transaction import Reading, Writing
 
 logger = logging.getLogger("teamroom.notify")
 
@@ -45,12 +47,18 @@ AGAIN_SECONDS = 30.0
 """How long the deliverer waits after a failure of the store."""
 
 HANGS = "the previous attempt is still running"
-GONE = "the channel is no longer in the settings"
+NO_ADDRESS = "its address is not in this data folder; add the channel again"
+UNREADABLE = "the file of addresses cannot be read"
+NOT_PUBLIC = "its address is not a public one"
 UNMADE = "it could not be written"
 SEEN = "it was read or answered in the room"
 
 Send = Callable[[str, Letter], str]
 """Sends a letter to a URL; "" or why the service did not accept it. Blocks."""
+
+
+FINAL = channels.FINAL | {NO_ADDRESS, NOT_PUBLIC}
+"""Failures that a retry does not fix."""
 
 
 class Deliverer:
@@ -63,10 +71,12 @@ class Deliverer:
         watch: RoomClock,
         settings: Settings,
         metrics: Metrics,
+        addresses: AddressFile,
         send: Send = channels.send,
     ) -> None:
         self._door, self._store, self._watch = door, store, watch
         self._settings, self._metrics, self._send = settings, metrics, send
+        self._addresses = addresses
         self._steps = watch.steps
         self._nudged = asyncio.Event()
         self._at_work: dict[tuple[int, int], asyncio.Task[None]] = {}
@@ -94,22 +104,21 @@ class Deliverer:
 
     async def tick(self) -> float:
         """Start each delivery that is due and not in progress; returns when the next one is due."""
-        now, ahead = self._watch.moment()
+        now = self._watch()
         if not self._store.is_writing:  # the outcome could not be recorded, so the letter would be sent again
             return now + AGAIN_SECONDS
         if self._steps != self._watch.steps:
             self._steps = self._watch.steps
             await self._note(schedule_digests)
-        quiet = quiet_until(now, self._settings, ahead)
         at_work = set(self._at_work)  # before the look-up, which may not see what ends during it
         due, later = await self._store.look_up(lambda tx: (due_deliveries(tx), next_delivery(tx)))
         for found in due:
             key = (found.member, found.channel)
-            if key not in at_work and (quiet is None or found.kind == "test"):
+            if key not in at_work:
                 at_work.add(key)
                 task = self._at_work[key] = asyncio.create_task(self._deliver(found))
                 task.add_done_callback(partial(self._done, key))
-        return min(math.inf if later is None else later, quiet or math.inf)
+        return math.inf if later is None else later
 
     async def settled(self) -> None:
         """Wait until no delivery is in progress."""
@@ -121,8 +130,8 @@ class Deliverer:
         self._nudged.set()
 
     async def begin(self) -> None:
-        """Log what prevents letters, and schedule the digests that the settings ask for."""
-        if not self._settings.notify:
+        """Log what prevents letters, and schedule the digests that people's settings ask for."""
+        if not self._settings.notify and not await self._store.look_up(people_with_channels):
             return
         if not channels.is_installed():
             logger.warning("people have channels, but %s: %s", channels.NOT_INSTALLED, channels.INSTALL)
@@ -159,16 +168,16 @@ class Deliverer:
             await self._fail(found, UNMADE)
 
     async def _send_or_leave_out(self, found: Delivery) -> None:
-        urls = await self._store.read(lambda tx: find_channels(tx, found.member, found.name), is_small=True)
+        channel = await self._store.read(partial(_channel_of, found=found), is_small=True)
         letter = await self._store.read(partial(read_letter, found=found), is_small=False)
-        if found.channel >= len(urls):
+        if channel is None:
             await self._note(partial(note_left_out, found=found, reason=GONE))
         elif letter is None:
             await self._note(partial(note_left_out, found=found, reason=SEEN))
         elif isinstance(letter, float):
             await self._note(partial(note_postponed, found=found, at=letter))
         else:
-            reason = await self._try(found, urls[found.channel].get_secret_value(), letter)
+            reason = await self._try_channel(found, channel, letter)
             if not reason:
                 await self._note(partial(note_delivered, found=found))
                 self._metrics.delivery("delivered")
@@ -176,11 +185,28 @@ class Deliverer:
                 await self._fail(found, reason)
 
     async def _fail(self, found: Delivery, reason: str) -> None:
-        is_final = reason in channels.FINAL
+        is_final = reason in FINAL
         given_up = await self._note(partial(note_failed, found=found, reason=reason, is_final=is_final))
         self._metrics.delivery("failed" if given_up else "retried")
 
-    async def _try(self, found: Delivery, url: str, letter: Letter) -> str:
+    async def _try_channel(self, found: Delivery, channel: Channel, letter: Letter) -> str:
+        """Send a letter to the address of a channel; return "" or why it was not accepted."""
+        if not channel.mark:
+            urls = await self._store.read(lambda tx: configured_channels(tx, found.member, found.name), is_small=True)
+            return await self._try(found, partial(self._send, urls[channel.slot].get_secret_value()), letter)
+        try:
+            address = await self._addresses.find(channel.mark)
+        except UnreadableError as error:
+            logger.error("a letter waits: %s", error)
+            return UNREADABLE
+        if address is None:
+            return NO_ADDRESS
+        send = partial(self._send, address.get_secret_value())
+        if not self._settings.notify_private:
+            send = partial(_send_to_public, send)
+        return await self._try(found, send, letter)
+
+    async def _try(self, found: Delivery, send: Callable[[Letter], str], letter: Letter) -> str:
         """Send a letter; return "" or why it was not accepted. A try that hangs keeps its thread."""
         key = (found.member, found.channel)
         if key in self._hanging:
@@ -189,7 +215,7 @@ class Deliverer:
         seconds = self._settings.notify_seconds
         self._hanging.add(key)
         try:
-            sending = channels.in_thread(partial(self._send, url, clean), partial(self._hanging.discard, key))
+            sending = channels.in_thread(partial(send, clean), partial(self._hanging.discard, key))
             return await asyncio.wait_for(sending, seconds)
         except TimeoutError:
             return f"no answer within {seconds:g} s"
@@ -202,3 +228,14 @@ class Deliverer:
             except Refusal as refusal:
                 logger.warning("a letter's outcome cannot be recorded (%s); retrying", refusal.code)
             await asyncio.sleep(AGAIN_SECONDS)
+
+
+def _channel_of(tx: Reading, found: Delivery) -> Channel | None:
+    """The channel of a delivery; None if it was removed."""
+    there = find_channels(tx, found.member, found.name)
+    return next((channel for channel in there if channel.slot == found.channel), None)
+
+
+def _send_to_public(send: Callable[[Letter], str], letter: Letter) -> str:
+    """Send a letter in this thread, if every address that it leads to is public."""
+    return to_public_addresses(partial(send, letter), NOT_PUBLIC)

@@ -19,7 +19,7 @@ NUMBERED = frozenset({"task", "offer", "dependency", "origin", "verdict"})
 """Tables of which a number tells which rows are older than the baseline."""
 
 
-LATER = frozenset({"former_name", "decision", "asked", "authorisation"})
+LATER = frozenset({"former_name", "decision", "asked", "authorisation", "letter_setting", "channel"})
 """Tables that a migration added, empty, to rooms whose log recorded rows already. So every row of one is in the log."""
 
 

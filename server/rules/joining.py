@@ -8,15 +8,17 @@ import json
 READ_TOKEN = "read -rs TEAMROOM_TOKEN && export TEAMROOM_TOKEN"
 """Reads a token that is pasted next, in bash and zsh. It is neither shown nor kept in the shell's history."""
 
+HEADER = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
+"""The header with the token, which Claude Code reads from its environment."""
+
 CHAT_TOKEN = "TOKEN"
 """Stands for the token in the entries of chat clients, which have no variable for it."""
 
 
 def lines_of_harnesses(mcp: str) -> dict[str, str]:
     """A line for each kind of harness. All read the token from TEAMROOM_TOKEN."""
-    header = "'Authorization: Bearer ${TEAMROOM_TOKEN}'"
     return {
-        "Claude Code": f"claude mcp add -s user -t http teamroom {mcp} -H {header}",
+        "Claude Code": f"claude mcp add -s user -t http teamroom {mcp} -H {HEADER}",
         "Codex": f"codex mcp add teamroom --url {mcp} --bearer-token-env-var TEAMROOM_TOKEN",
         "any other": f"{mcp} with the header Authorization: Bearer $TEAMROOM_TOKEN",
     }

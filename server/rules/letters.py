@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from teamroom.server.rules.notices import Kind
 from teamroom.server.rules.text import inline, quote_line
@@ -14,18 +15,52 @@ LINES = 10
 DIGEST_CHARACTERS = 8
 """How many characters of a digest a command gives."""
 
+SUSPECT = "suspect"
+"""The reason of a notice to a person that wants to be told about suspects. It comes with no wake."""
+
+SETTLED_BY = {
+    "assigned": "teamroom claim {}",
+    "offer": "teamroom handoff {} ANSWER",
+    "review": "teamroom review {} VERDICT …",
+}
+"""The command that settles what waits for a person, by the reason of its wake; the subject goes into it."""
+
 KINDS: tuple[Kind, ...] = ("needs you", "stuck", "stopped", "review waiting")
 """The kinds of notice, in the order in which a title lists them."""
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """What a reader does next: a command of the shell, and the path of the same thing on the room's page."""
+
+    command: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPlace:
+    """What letters call the room, and where they lead.
+
+    `page`: the address of the room's page, "" if it has none for people. `link`: a further address, "" for none.
+    """
+
+    room: str = ""
+    page: str = ""
+    link: str = ""
+
+    def words_of(self, step: Step) -> str:
+        """How a letter gives the next step: the address of the page, or the command where there is none."""
+        return f"{self.page}{step.path}" if self.page else step.command
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """A notice in a letter: its kind, the log entry it comes from, its line, and the command to act on it."""
+    """A notice in a letter: its kind, the log entry it comes from, its line, and the next step."""
 
     kind: Kind
     seq: int
     line: str
-    command: str
+    step: Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +89,16 @@ class Day:
     stopped: int
 
 
-def letter(notices: Sequence[Notice], room: str, link: str) -> Letter:
+def letter(notices: Sequence[Notice], place: LetterPlace) -> Letter:
     """A letter with one or more notices, oldest first."""
     counts = Counter(notice.kind for notice in notices)
     what = ", ".join(kind if counts[kind] == 1 else f"{kind} ({counts[kind]})" for kind in KINDS if counts[kind])
     lines = [f"{notice.kind}: {defuse(notice.line)}" for notice in notices[:LINES]]
     more = [f"… and {len(notices) - LINES} more"] if len(notices) > LINES else []
-    return _letter(what, [*lines, *more], _command(notices), room, link)
+    return _letter(what, [*lines, *more], _next(notices), place)
 
 
-def digest(day: Day, room: str, link: str) -> Letter:
+def digest(day: Day, place: LetterPlace) -> Letter:
     """The daily digest: the four questions in numbers."""
     lines = [
         f"who did this: {_count(day.members, 'member')}, {_count(day.acts, 'act')}, {day.completed} completed",
@@ -73,13 +108,13 @@ def digest(day: Day, room: str, link: str) -> Letter:
         f"{_count(day.undelivered, 'letter')} not delivered",
         f"who can stop it: stopped {_count(day.stops, 'time')}; {_count(day.stopped, 'member')} paused now",
     ]
-    return _letter("daily digest", lines, "teamroom overnight", room, link)
+    return _letter("daily digest", lines, Step("teamroom overnight", "/overnight"), place)
 
 
-def trial(sender: str, room: str, link: str) -> Letter:
+def trial(sender: str, place: LetterPlace) -> Letter:
     """A test letter, which needs no action."""
     line = defuse(f"@{sender} sent this test letter. No action is needed.")
-    return _letter("test", [line], "teamroom board", room, link)
+    return _letter("test", [line], Step("teamroom letters", "/settings"), place)
 
 
 LOOK_ALIKES = dict(
@@ -91,7 +126,7 @@ BREAK = "\u200b"
 """An invisible character. It separates a sign from the word that it would make a mention, an emoji or an address of."""
 
 _MARK = re.compile(r"[*`~|\\<>\[\]]|(?<![^\W_])_|_(?![^\W_])|(?<=\S)\.(?=\S)")
-_SIGN = re.compile(r"[@#&:{$](?=\S)|(?<!\w)/(?=\w)")
+_SIGN = re.compile(r"[@#&:{$](?=\S)|(?<!\w)/(?=\S)")
 
 
 def defuse(line: str) -> str:
@@ -114,7 +149,7 @@ def line_of(reason: str, subject: str, sender: str | None, line: str, by_room: b
         return f"@{sender} raised an alert in {subject}: {inline(line)}"
     if reason == "offer":
         return f"@{sender} offers you {subject}: {inline(line)}"
-    return line if reason == "alert" else quote_line(line)
+    return line if reason in ("alert", SUSPECT) else quote_line(line)
 
 
 def command_to_decide(decision: str, digest: str) -> str:
@@ -122,27 +157,45 @@ def command_to_decide(decision: str, digest: str) -> str:
     return f"teamroom decide {decision} OPTION --digest {digest[:DIGEST_CHARACTERS]}"
 
 
-def command_of(reason: str, subject: str, task: str | None, seq: int, digest: str = "") -> str:
-    """The command with which a person looks at a notice's subject, answers it, or undoes the act.
+def step_of(reason: str, subject: str, task: str | None, seq: int, digest: str = "", is_stuck: bool = False) -> Step:
+    """What settles a notice: the command that answers it or undoes the act, else the one that shows its subject.
 
-    `task`: the task that the subject is about, if any. `digest`: that of the decision that it asks for, if any.
+    `is_stuck`: it says that others do not act, so its reader only looks. `task`: the task that the subject is about, if
+    any. `digest`: that of the decision that it asks for, if any.
     """
+    return Step(_command_of("" if is_stuck else reason, subject, task, seq, digest), _path_of(subject, task))
+
+
+def _command_of(reason: str, subject: str, task: str | None, seq: int, digest: str) -> str:
     name = subject.removeprefix("@")
-    if reason == "pause":
-        return f"teamroom resume {name} --reason …"
-    if reason == "kill":
-        return f"teamroom enroll {name} --revive"
+    if reason in ("pause", "kill"):
+        return f"teamroom resume {name} --reason …" if reason == "pause" else f"teamroom enroll {name} --revive"
     if digest:
         return command_to_decide(subject, digest)
+    if subject.startswith("M-"):
+        return f"teamroom reply {subject} …" if reason else f"teamroom read {subject}"
+    if reason in SETTLED_BY:
+        return SETTLED_BY[reason].format(subject)
     if task is not None:
         return f"teamroom board {task}"
     return f"teamroom roster {name}" if subject.startswith("@") else _stream(seq)
 
 
-def _command(notices: Sequence[Notice]) -> str:
-    """The command that all notices share, or else the stream from the oldest one on."""
-    commands = {notice.command for notice in notices}
-    return commands.pop() if len(commands) == 1 else _stream(notices[0].seq)
+def _path_of(subject: str, task: str | None) -> str:
+    """The path of a subject on the page: its own, that of its task, or the first page."""
+    if subject.startswith(("M-", "D-")):
+        return f"/{'messages' if subject[0] == 'M' else 'decisions'}/{subject}"
+    if task is not None:
+        return f"/tasks/{task}"
+    if not subject.startswith(("@", "owner:")):
+        return "/"
+    return f"/members/{quote(re.sub('^(@|owner:)', '', subject), safe='')}"
+
+
+def _next(notices: Sequence[Notice]) -> Step:
+    """The step that all notices share, or else the stream from the oldest one on."""
+    steps = {notice.step for notice in notices}
+    return steps.pop() if len(steps) == 1 else Step(_stream(notices[0].seq), "/")
 
 
 def _count(number: int, thing: str) -> str:
@@ -153,6 +206,6 @@ def _stream(seq: int) -> str:
     return f"teamroom stream --after {seq - 1}"
 
 
-def _letter(what: str, lines: list[str], command: str, room: str, link: str) -> Letter:
-    head = f"[Teamroom {room}]" if room else "[Teamroom]"
-    return Letter(f"{head} {what}", "\n".join([*lines, command, *([link] if link else [])]))
+def _letter(what: str, lines: list[str], step: Step, place: LetterPlace) -> Letter:
+    head = f"[Teamroom {place.room}]" if place.room else "[Teamroom]"
+    return Letter(f"{head} {what}", "\n".join([*lines, place.words_of(step), *([place.link] if place.link else [])]))

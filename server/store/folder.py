@@ -16,6 +16,8 @@ OWNER_TOKEN = "owner.token"
 KEY = "room.key"
 SEAL = "seal.json"
 LOCK = "room.lock"
+CHANNELS = "channels.json"
+"""The addresses of the channels that people added. They are in no other file, and in no backup."""
 
 RECORD_BYTES = 1000
 """The longest record of who holds the lock."""

@@ -130,6 +130,8 @@ TABLES: dict[str, Logged] = {
             ("question", "detail", "options", "artifacts", "digest", "note"),
         ),
         Logged("asked", ("decision", "member")),
+        Logged("letter_setting", ("member",), ("quiet", "per_hour", "zone", "digest_time", "suspects", "numbered")),
+        Logged("channel", ("member", "number"), ("kind", "mark", "added_at")),
         Logged(
             "authorisation",
             ("id",),

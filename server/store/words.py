@@ -71,7 +71,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
         {
             *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),
             *("token.id", "token.issued_by", "request.arguments", "trouble.nonce", "supervisor.holder"),
-            "confirmation.nonce",
+            *("confirmation.nonce", "channel.mark", "sign_in.hash", "sign_in.issued_by"),
         }
     ),
     "words of the room: one of a list, or a sentence that the room composes of names, numbers and states": frozenset(
@@ -85,10 +85,13 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
             *("trouble.question", "trouble.expected", "notice.reason", "notice.kind", "delivery.kind"),
             *("delivery.state", "delivery.reason", "listener.mechanism", "listener.server", "migration.name"),
+            "channel.kind",
         }
     ),
     "numbers and names of things: a subject never holds a text": frozenset({"log.subject", "notice.subject"}),
-    "values of settings, which have a form": frozenset({"policy.document"}),
+    "values of settings, which have a form": frozenset(
+        {"policy.document", "letter_setting.quiet", "letter_setting.zone", "letter_setting.digest_time"}
+    ),
     "what a listener calls itself: digits and small letters": frozenset({"listener.listener"}),
     "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
 }

@@ -79,6 +79,7 @@ CALLS = (
     Call("olga", "review_task", {"task": "T-1", "verdict": "accept", "note": "read and run"}),
     Call("olga", "plant", {"capability": "reach the archive", "file": "/archive/proof"}),
     Call("olga", "notify", {"name": "olga"}),
+    Call("olga", "sign_in", {}),
     Call("olga", "import_task", {"external": "elsewhere", "title": "sweep the attic", "done": True}),
     Call("olga", "repair", {"name": "builder", "found": "it does not answer"}),
     Call("builder", "post_message", {"text": "is there room?"}),

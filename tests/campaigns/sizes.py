@@ -22,10 +22,10 @@ from typing import Any
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.messages.messages import READ_MESSAGES
-from teamroom.server.acts.overnight.overnight import OVERNIGHT
+from teamroom.server.acts.overnight.overnight import OVERNIGHT, STUCK
 from teamroom.server.acts.presence.me import READ_INBOX, READ_ME
 from teamroom.server.acts.presence.presence import WAKES_WAITING
-from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, READ_STREAM
+from teamroom.server.acts.receipts.receipts import CHECK_ENTRIES, READ_RECEIPTS, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -93,6 +93,9 @@ READS: tuple[tuple[str, AnyRead, dict[str, Any]], ...] = (
     ("builder", WHO, {"capability": "tool:1"}),
     ("olga", OVERNIGHT, {}),
     ("olga", OVERNIGHT, {"hours": 10_000}),
+    ("olga", STUCK, {}),
+    ("olga", CHECK_ENTRIES, {"after": 1, "upto": 1000}),
+    ("olga", READ_INBOX, {}),
     ("olga", READ_RECEIPTS, {}),
     ("olga", READ_RECEIPTS, {"actor": "builder", "act": "kill"}),
     ("olga", READ_RECEIPTS, {"actor": "builder", "act": "kill", "after": 1}),

@@ -38,7 +38,7 @@ pytestmark = promise("SAF1")
 TOKEN = "tr_" + "5e" * 32
 
 LOCAL = frozenset(
-    {"up", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
+    {"up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
 )
 """Commands that call no room."""
 
@@ -72,6 +72,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "completion": ("bash",),
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
+    "demo": ("--speed", "0", "--data", "{folder}/room"),
     "sign-in": (),
     "doctor": ("--drill",),
     "done": ("T-1", "x"),
@@ -83,6 +84,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "import": ("{folder}/tasks.md",),
     "inbox": (),
     "kill": ("builder", "--yes", "--reason", "x"),
+    "letters channel add": ("--file", "{folder}/address"),
+    "letters channel remove": ("1",),
+    "letters set": ("--quiet", "22:00-07:00"),
+    "letters show": (),
+    "letters test": (),
     "listen": ("--as", "builder", "--", "true"),
     "notify": ("olga",),
     "overnight": (),
@@ -130,6 +136,7 @@ class Abandoned:
 def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abandoned]:
     folder = tmp_path_factory.mktemp("abandoned") / "room"
     (folder.parent / "tasks.md").write_text("- [ ] a task\n")
+    (folder.parent / "address").write_text("ntfy://ntfy.example.org/topic\n")
     (folder.parent / "runtimes.toml").write_text('[runtime.builder]\nstart = ["true"]\n')
     with up(folder, "--owner", "olga") as room:
         for words in (("builder",), ("watcher", "--role", "watchdog")):

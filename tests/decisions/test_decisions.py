@@ -186,7 +186,8 @@ async def test_a_chat_clients_person_is_shown_the_whole_question_first(room_of_e
         assert (await chat.refused("decide", decision="D-2", option="yes"))["code"] == "not_allowed"
     silent = await room.connect("olga", token)
     refusal = await silent.refused("decide", decision="D-2", option="yes", note="it's fine")
-    assert refusal["fix"] == """Run in a shell: teamroom decide D-2 yes --note 'it'"'"'s fine'"""
+    command = """teamroom decide D-2 yes --note 'it'"'"'s fine'"""
+    assert refusal["fix"] == f"On the page: {room.url}/decisions/D-2. Or run in a shell: {command}"
     assert (await owner("check_in"))["decisions"][0]["state"] == "open"
 
 

@@ -35,30 +35,38 @@ ATTACKS: dict[int, Attack] = {
     2: Attack(
         WEB,
         "a cross-site POST, including from another local port",
-        "an Origin must be allowed by name; only application/json; the token is in a header",
+        "an Origin must be allowed by name; only application/json; the token is in a header. A form of the page counts "
+        "only with the room's own Origin",
         {
             "test_wire": (
                 "a_web_page_of_any_origin_is_refused_on_every_route",
                 "a_body_that_is_not_declared_as_json_is_refused",
                 "a_token_in_the_address_or_a_cookie_gives_no_access",
-            )
+            ),
+            "test_foreign_requests": ("a_form_that_another_site_sends_does_nothing",),
         },
     ),
     3: Attack(
         WEB,
         "a script in a message that runs where a person reads it",
-        "the room serves no page: every answer is typed JSON or an event stream; the shell prints escapes",
+        "the page escapes every text, and its policy runs no script but its own; other answers are typed JSON or "
+        "events; the shell prints escapes",
         {
-            "test_attacks": ("the_room_never_answers_with_a_web_page",),
+            "test_attacks": ("nothing_but_the_page_answers_with_a_web_page",),
+            "test_hostile_texts": (
+                "a_text_of_a_member_is_shown_as_it_is_and_becomes_nothing_else",
+                "an_unescaped_text_would_be_found",
+            ),
+            "test_foreign_requests": ("no_page_can_be_framed_or_run_what_is_not_its_own",),
             "test_shell": ("texts_of_members_are_shown_as_text_in_every_view",),
         },
     ),
     4: Attack(
         WEB,
         "clickjacking of pause or approve",
-        "there is no page to frame and no cookie; an act needs a bearer token in a header",
+        "no page can be framed; MCP has no cookie, and an act needs a bearer token in a header",
         {
-            "test_attacks": ("the_room_never_answers_with_a_web_page",),
+            "test_foreign_requests": ("no_page_can_be_framed_or_run_what_is_not_its_own",),
             "test_wire": ("a_token_in_the_address_or_a_cookie_gives_no_access",),
         },
     ),
@@ -334,7 +342,7 @@ ATTACKS: dict[int, Attack] = {
     33: Attack(
         INJECTED,
         "a URL in a field, for the server to fetch",
-        "the server fetches no URL",
+        "the server fetches no URL of a field; a person's channel may lead to public addresses",
         {"test_attacks": ("the_room_opens_no_connections",)},
     ),
     34: Attack(
@@ -1047,6 +1055,99 @@ ATTACKS: dict[int, Attack] = {
                 "anything_that_nothing_settles_is_refused_with_the_corrected_call",
                 "a_block_of_an_earlier_release_ends_after_seven_days",
             )
+        },
+    ),
+    97: Attack(
+        THIEF,
+        "a sign-in link that is replayed, guessed, or stolen with the token that made it",
+        "a link counts once, for ten minutes, and ends with its token. Its code has 120 bits, and no server sees it in "
+        "an address",
+        {
+            "test_signing_in": (
+                "a_link_signs_a_person_in_once",
+                "a_link_is_too_old_after_ten_minutes",
+                "a_link_ends_with_the_token_that_made_it",
+                "the_link_is_no_address_that_a_server_sees",
+                "a_wrong_code_is_refused_without_an_entry_in_the_log",
+                "the_room_keeps_neither_codes_nor_sessions",
+            )
+        },
+    ),
+    98: Attack(
+        WEB,
+        "session fixation: a browser that is made to use a known cookie, or to sign in as somebody else",
+        "each sign-in makes a new session; another site cannot send the form; a cookie's name is the room's own",
+        {
+            "test_signing_in": ("signing_in_makes_a_new_session_whatever_cookie_was_there",),
+            "test_foreign_requests": (
+                "another_site_cannot_sign_a_browser_in",
+                "the_cookie_of_a_second_room_on_the_same_host_opens_nothing",
+            ),
+        },
+    ),
+    99: Attack(
+        THIEF,
+        "the session of a browser as a bearer token, or after its person was stopped",
+        "a session opens the page alone; it ends with revoke, kill and rotation, and each frame of the stream is "
+        "authorised",
+        {
+            "test_signing_in": (
+                "the_token_of_a_session_opens_the_page_alone",
+                "what_ends_a_token_ends_a_session",
+            ),
+            "test_live": (
+                "a_stream_ends_with_its_persons_standing_or_session",
+                "a_frame_is_sent_only_to_who_may_still_read",
+            ),
+        },
+    ),
+    100: Attack(
+        INJECTED,
+        "an agent, or a model in a chat, that makes a link and so acts as its person",
+        "only a person's own shell or page makes a link; agents and tokens of chat clients are refused",
+        {"test_signing_in": ("an_agent_a_chat_client_and_another_person_get_no_link",)},
+    ),
+    101: Attack(
+        WEB,
+        "signing in over plain HTTP, where others on the way can read it",
+        "the page signs nobody in except over TLS and on the room's own machine; over TLS the cookie is Secure",
+        {
+            "test_signing_in": (
+                "nobody_signs_in_where_others_on_the_way_can_read_it",
+                "behind_a_proxy_with_tls_the_cookie_is_for_that_host_and_tls_alone",
+            )
+        },
+    ),
+    102: Attack(
+        THIEF,
+        "the password in the address of a person's channel, read from the database, a backup, the log or an error",
+        "the door puts it into one private file before the act, which sees a random name; nothing else has it",
+        {
+            "test_addresses": (
+                "an_address_is_in_its_private_file_alone_whatever_becomes_of_the_call",
+                "the_file_is_private_and_a_link_in_its_place_is_refused",
+            ),
+            "test_canaries": ("no_part_of_a_channel_address_is_in_logs_metrics_errors_doctor_databases_or_backups",),
+        },
+    ),
+    103: Attack(
+        THIEF,
+        "a channel that leads the server to itself or into its network, also by a name or a redirect",
+        "people add only some kinds; each connection for them is judged where it is made, and no file is named",
+        {
+            "test_addresses": (
+                "a_name_that_leads_to_this_machine_reaches_nothing",
+                "a_public_service_that_redirects_into_a_private_network_reaches_nothing",
+            ),
+            "test_letter_settings": ("bad_input_of_every_field_is_refused_and_changes_nothing",),
+        },
+    ),
+    104: Attack(
+        AGENT,
+        "a person's letters silenced or led elsewhere: quiet hours, a cap of none, another channel",
+        "only the person, or a room owner, changes them; each change is in the log, and an owner's is told",
+        {
+            "test_letter_settings": ("a_person_changes_her_own_letters_and_a_room_owner_those_of_others",),
         },
     ),
 }

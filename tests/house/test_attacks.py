@@ -58,11 +58,11 @@ def test_the_page_on_security_shows_the_list_as_it_is() -> None:
 # ------------------------------------------------------------------ a web page
 
 
-async def test_the_room_never_answers_with_a_web_page(room: RunningRoom) -> None:
+async def test_nothing_but_the_page_answers_with_a_web_page(room: RunningRoom) -> None:
     (bot,) = await room.enroll("bot")
     await bot("post_message", text="<script>document.location='http://evil.example/'</script>")
     header = {"Authorization": f"Bearer {room.tokens['bot']}"}
-    for path in ("/", "/mcp", "/livez", "/healthz", "/readyz", "/index.html", "/static/app.js"):
+    for path in ("/mcp", "/livez", "/healthz", "/readyz", "/index.html", "/metrics", "/static.js"):
         for headers in ({}, header):
             for method in ("GET", "POST", "OPTIONS"):
                 answer = await room.raw(method, path, headers={**headers, "Accept": "text/html, */*"})

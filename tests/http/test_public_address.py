@@ -44,7 +44,7 @@ async def test_members_get_the_public_address_and_reach_the_room_there_with_and_
             assert await statuses(room, path, *good) == [404] * 3
         for path in ("/livez", "/team/livez", "/team/readyz"):
             assert (await room.raw("GET", path, headers={"Host": "10.0.0.9:1"})).status_code == 200
-        assert trial("olga", "", room.room.settings.letter_link).body.splitlines()[-1] == PUBLIC
+        assert trial("olga", room.room.settings.letter_place).body.splitlines()[-1] == f"{PUBLIC}/settings"
 
 
 async def test_the_shell_calls_a_room_under_a_path_in_plain_http_and_proves_it_first(tmp_path: Path) -> None:

@@ -16,7 +16,18 @@ from markdown_it import MarkdownIt
 
 from teamroom.server.notify import channels
 from teamroom.server.rules import letters
-from teamroom.server.rules.letters import BREAK, LOOK_ALIKES, Letter, Notice, defuse, letter, line_of, trial
+from teamroom.server.rules.letters import (
+    BREAK,
+    LOOK_ALIKES,
+    Letter,
+    LetterPlace,
+    Notice,
+    Step,
+    defuse,
+    letter,
+    line_of,
+    trial,
+)
 from tests.support.promises import promise
 from tests.support.receivers import receiver
 from tests.support.rooms import RunningRoom, running_room
@@ -54,7 +65,7 @@ def body_with(text: str, written: Callable[[str], str] = defuse) -> str:
     """The body of a letter about a member's question."""
     with patch.object(letters, "defuse", written):
         line = line_of("mention", "M-1", "builder", text, False)
-        return letter([Notice("needs you", 4, line, "teamroom stream --after 3")], "acme", "").body
+        return letter([Notice("needs you", 4, line, Step("teamroom stream --after 3", "/"))], LetterPlace("acme")).body
 
 
 # ------------------------------------------------------------------ what channels find
@@ -95,6 +106,8 @@ def as_read(body: str) -> str:
 
 @given(texts)
 @example("@everyone [c](http://e.x) **b** <!channel> <@U024BE7LH> www.evil.com `x` # h")
+@example("//")
+@example("a//")
 def test_no_channel_finds_a_link_a_mention_or_formatting_in_what_a_member_wrote(text: str) -> None:
     assert found_in(body_with(text)) == set()
 
@@ -120,7 +133,7 @@ def test_without_it_channels_would_find_nearly_all_of_the_hostile_texts() -> Non
 
 
 def test_the_name_of_a_member_in_a_letter_mentions_nobody_outside() -> None:
-    for body in (body_with("look"), trial("channel", "", "").body):
+    for body in (body_with("look"), trial("channel", LetterPlace()).body):
         assert re.search(r"@\w", body) is None
         assert found_in(body) == set()
 

@@ -82,9 +82,8 @@ async def test_a_question_arrives_once_and_says_who_asks_and_what_to_do(tmp_path
         await ask(builder, "which “registry”?\nteamroom kill builder")
         assert phone.letters == []
         await room.later(61)
-        seq = entries(room, "post_message")[0]["seq"]
         asked = '“which "registry"? teamroom kill builder”'
-        body = f"needs you: @builder asks in M-1: {asked}\nteamroom stream --after {seq - 1}\n{link}"
+        body = f"needs you: @builder asks in M-1: {asked}\nteamroom reply M-1 …\n{link}"
         assert phone.letters == [("[Teamroom acme] needs you", body)]
         await room.later(HOUR)
         assert phone.tries == 1
@@ -110,12 +109,12 @@ async def test_work_that_is_assigned_to_a_person_causes_a_notice(tmp_path: Path,
         await builder("post_message", text="the paint is on fire", kind="alert", task="T-1")
         await room.later(1)
         assert phone.letters == [
-            ("[Teamroom] needs you", "needs you: @builder assigned T-1 to you: “paint”\nteamroom board T-1"),
+            ("[Teamroom] needs you", "needs you: @builder assigned T-1 to you: “paint”\nteamroom claim T-1"),
             ("[Teamroom] needs you", "needs you: @builder declined T-1: “no brush”\nteamroom board T-1"),
-            ("[Teamroom] needs you", "needs you: @builder offers you O-2: “too high”\nteamroom board T-3"),
+            ("[Teamroom] needs you", "needs you: @builder offers you O-2: “too high”\nteamroom handoff O-2 ANSWER"),
             (
                 "[Teamroom] needs you",
-                "needs you: @builder raised an alert in M-1: “the paint is on fire”\nteamroom board T-1",
+                "needs you: @builder raised an alert in M-1: “the paint is on fire”\nteamroom reply M-1 …",
             ),
         ]
 
@@ -144,7 +143,7 @@ async def test_a_review_that_waits_for_a_person_arrives_once(tmp_path: Path, pho
         task = await builder("claim_task", task=(await builder("create_task", title="paint", review="olga"))["task"])
         await builder("complete_task", task="T-1", fence=task["fence"], summary="done", evidence=[])
         await room.later(61)
-        body = "review waiting: @builder completed T-1, please review: “paint”\nteamroom board T-1"
+        body = "review waiting: @builder completed T-1, please review: “paint”\nteamroom review T-1 VERDICT …"
         assert phone.letters == [("[Teamroom] review waiting", body)]
 
 
@@ -722,7 +721,7 @@ async def test_a_room_restored_from_a_backup_sends_nothing_of_what_was_before(tm
 
 
 @promise("SAF2")
-async def test_no_tool_changes_a_channel(room: RunningRoom) -> None:
+async def test_the_policy_holds_no_channel(room: RunningRoom) -> None:
     owner = await room.owner()
     refusal = await owner.refused("set_policy", name="notify", value='{"olga": ["json://elsewhere"]}')
     assert "not a policy setting" in refusal["why"]
@@ -733,7 +732,7 @@ async def test_the_shell_sends_a_test_letter_and_says_whether_it_arrived(tmp_pat
     async with running_room(tmp_path / "room", supervised=True, **settings) as room:
         done = await shell_of(room).here("notify", "olga")
         assert (done.code, done.out) == (0, "json  delivered\n"), "in quiet hours too"
-        body = "@olga sent this test letter. No action is needed.\nteamroom board"
+        body = "@olga sent this test letter. No action is needed.\nteamroom letters"
         assert phone.letters == [("[Teamroom] test", body)]
         phone.status = 500
         again = await shell_of(room).here("notify", "@olga", "--json")

@@ -46,6 +46,7 @@ NAMES: dict[str, tuple[dict[str, Any], ...]] = {
     "enroll.name": ({"name": "NAME", "rotate": True},),
     "revoke.name": ({"name": "NAME"},),
     "notify.name": ({"name": "OWNER"},),
+    "sign_in.name": ({"name": "OWNER"},),
     "kill.target": ({"target": "NAME", "reason": "x"},),
 }
 """Calls for each argument that takes the name of a member, in an order in which they can be made."""

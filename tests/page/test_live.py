@@ -168,7 +168,7 @@ async def test_renders_are_kept_up_to_a_bound() -> None:
     shared, render = Shared(), Renders()
     for number in range(3 * KEPT):
         await shared.get(("board", str(number)), render, joined=False)
-    assert len(shared._kept) == KEPT
+    assert shared.kept == KEPT
     assert shared.renders == 3 * KEPT
 
 

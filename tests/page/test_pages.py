@@ -1,11 +1,14 @@
 """The page over HTTP, without script: what each address shows, and what its forms do."""
 
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from teamroom.resources.page.views import VIEWS
+from teamroom.server.store.folder import DATABASE
 from tests.support.promises import house
 from tests.support.rooms import Member, RunningRoom
 from tests.support.visitors import Visitor, visitor
@@ -250,3 +253,16 @@ async def test_a_person_who_may_not_stop_others_sees_no_button_for_it(room: Runn
     async with visitor(room, "hanna") as hanna, visitor(room) as olga:
         assert await stops(hanna) == {"hers"}
         assert await stops(olga) == {"room", "hers", "his"}
+
+
+async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+        assert "each follows from the one before" in (await browser.get("/log")).text
+        assert "The seal of the log's end: " in (await browser.get("/log")).text
+        with closing(sqlite3.connect(room.folder / DATABASE)) as forger:
+            forger.execute("update log set summary = 'nothing happened' where seq = 6")
+            forger.commit()
+        shown = (await browser.get("/log")).text
+        assert "Entry 6 is wrong: its content was changed" in shown
+        assert "each follows" in (await browser.get("/log?after=6")).text

@@ -75,7 +75,7 @@ def test_each_column_with_words_has_statements_that_remove_them() -> None:
 
 # ------------------------------------------------------------------ remembered replies
 
-FORGOTTEN = {"pause": {"remaining"}, "resume": {"remaining"}, "kill": {"remaining"}}
+FORGOTTEN = {"pause": {"remaining"}, "resume": {"remaining"}, "kill": {"remaining"}, "sign_in": {"code"}}
 """Fields with words that a reply leaves out where it is remembered."""
 
 PLAIN: frozenset[str] = frozenset(
@@ -84,7 +84,7 @@ PLAIN: frozenset[str] = frozenset(
         *("replayed", "until", "lease_until", "expires_at", "since", "at", "p90_seconds", "url", "token", "token_id"),
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
         *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
-        *("decision", "authorization", "revoked_by", "fix"),
+        *("decision", "authorization", "revoked_by", "fix", "quiet", "zone", "digest_time", "own"),
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""

@@ -1,8 +1,10 @@
 """When a person is told outside the room, and how that reads: whatever the hour, the zone and the texts are."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import get_args
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,9 +12,31 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from teamroom.server.acts.presence.presence import Wake
-from teamroom.server.rules.letters import BREAK, KINDS, LINES, Day, Notice, command_of, digest, letter, line_of, trial
-from teamroom.server.rules.notices import Kind, held_until, kind_of, next_daily_time, next_time, quiet_until, retry_at
-from teamroom.server.settings import Settings
+from teamroom.server.rules.letters import (
+    BREAK,
+    KINDS,
+    LINES,
+    SUSPECT,
+    Day,
+    LetterPlace,
+    Notice,
+    Step,
+    digest,
+    letter,
+    line_of,
+    step_of,
+    trial,
+)
+from teamroom.server.rules.notices import (
+    Kind,
+    LetterSettings,
+    held_until,
+    kind_of,
+    next_daily_time,
+    next_time,
+    quiet_until,
+    retry_at,
+)
 from tests.support.promises import house, promise
 
 pytestmark = house
@@ -25,7 +49,7 @@ ZONES = ("UTC", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Asi
 clocks = st.builds("{:02}:{:02}".format, st.integers(0, 23), st.integers(0, 59))
 moments = st.floats(NEW_YEAR, NEW_YEAR + 366 * DAY)
 settings_of = st.builds(
-    lambda zone, begin, end, cap: Settings(notify_zone=zone, notify_quiet=f"{begin}-{end}", notify_per_hour=cap),
+    lambda zone, begin, end, cap: LetterSettings(zone=zone, quiet=f"{begin}-{end}", per_hour=cap),
     st.sampled_from(ZONES),
     clocks,
     clocks,
@@ -33,8 +57,8 @@ settings_of = st.builds(
 )
 
 
-def wall(at: float, settings: Settings) -> str:
-    zone = UTC if settings.notify_zone == "UTC" else ZoneInfo(settings.notify_zone)
+def wall(at: float, settings: LetterSettings) -> str:
+    zone = UTC if settings.zone == "UTC" else ZoneInfo(settings.zone)
     return datetime.fromtimestamp(at, zone).strftime("%H:%M")
 
 
@@ -66,7 +90,7 @@ def test_every_reason_of_a_wake_causes_a_notice_or_is_known_not_to() -> None:
 
 @given(moments, clocks, st.sampled_from(ZONES))
 def test_a_time_of_day_comes_next_within_a_day_and_never_now(now: float, clock: str, zone: str) -> None:
-    settings = Settings(notify_zone=zone)
+    settings = LetterSettings(zone=zone)
     at = next_time(now, clock, settings)
     assert now < at <= now + 25 * HOUR
     put_forward = wall(at - 1, settings) != (datetime.strptime(clock, "%H:%M") - timedelta(minutes=1)).strftime("%H:%M")
@@ -86,13 +110,13 @@ def test_a_time_of_day_comes_next_within_a_day_and_never_now(now: float, clock: 
     ],
 )
 def test_a_time_of_day_in_figures(now: str, clock: str, zone: str, expected: str) -> None:
-    found = next_time(datetime.fromisoformat(now).timestamp(), clock, Settings(notify_zone=zone))
+    found = next_time(datetime.fromisoformat(now).timestamp(), clock, LetterSettings(zone=zone))
     assert found == datetime.fromisoformat(expected).timestamp()
 
 
-def digests(clock: str, zone: str, following: Callable[[float, str, Settings], float]) -> list[datetime]:
+def digests(clock: str, zone: str, following: Callable[[float, str, LetterSettings], float]) -> list[datetime]:
     """When the digests of a year go out, by the clock of a zone."""
-    settings, at, found = Settings(notify_zone=zone), NEW_YEAR, []
+    settings, at, found = LetterSettings(zone=zone), NEW_YEAR, []
     while at < NEW_YEAR + 365 * DAY:
         at = following(at, clock, settings)
         found.append(datetime.fromtimestamp(at, UTC if zone == "UTC" else ZoneInfo(zone)))
@@ -123,12 +147,12 @@ def test_a_digest_at_every_time_that_the_clock_shows_would_come_twice_on_one_day
 
 
 @given(moments, settings_of)
-def test_quiet_hours_are_quiet_to_their_end_and_not_longer(now: float, settings: Settings) -> None:
+def test_quiet_hours_are_quiet_to_their_end_and_not_longer(now: float, settings: LetterSettings) -> None:
     ends = quiet_until(now, settings)
     if ends is None:
         return
     assert now < ends <= now + 25 * HOUR
-    assert quiet_until(ends, settings) is None or wall(ends, settings) != settings.notify_quiet[6:]
+    assert quiet_until(ends, settings) is None or wall(ends, settings) != settings.quiet[6:]
     steps = range(int((ends - now) // (5 * MINUTE)))
     assert all(quiet_until(now + 5 * MINUTE * step, settings) is not None for step in steps)
 
@@ -149,20 +173,20 @@ def test_quiet_hours_are_quiet_to_their_end_and_not_longer(now: float, settings:
 )
 def test_quiet_hours_in_figures(quiet: str, clock: str, ends: float | None) -> None:
     now = NEW_YEAR + int(clock[:2]) * HOUR + int(clock[3:]) * MINUTE
-    found = quiet_until(now, Settings(notify_quiet=quiet))
+    found = quiet_until(now, LetterSettings(quiet=quiet))
     assert found == (None if ends is None else now + ends)
 
 
 @promise("SAF3")
 @given(st.lists(st.floats(1, 3 * HOUR), min_size=1, max_size=30), moments, settings_of)
 def test_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
-    gaps: list[float], now: float, settings: Settings
+    gaps: list[float], now: float, settings: LetterSettings
 ) -> None:
     letters: list[float] = []
     for gap in gaps:
         now += gap
         for _ in range(10):
-            nth = letters[-settings.notify_per_hour] if len(letters) >= settings.notify_per_hour else None
+            nth = letters[-settings.per_hour] if len(letters) >= settings.per_hour else None
             if (held := held_until(nth, now, settings)) is None:
                 break
             assert held > now
@@ -171,12 +195,12 @@ def test_no_hour_has_more_letters_than_its_cap_and_no_quiet_hour_has_one(
             pytest.fail("it is held for ever")
         letters.append(now)
     assert all(quiet_until(at, settings) is None for at in letters)
-    cap = settings.notify_per_hour
+    cap = settings.per_hour
     assert all(late - early > HOUR - 1 for early, late in zip(letters, letters[cap:], strict=False))
 
 
 def test_letters_are_held_until_the_right_time() -> None:
-    settings = Settings(notify_quiet="00:00-02:00", notify_per_hour=2)
+    settings = LetterSettings(quiet="00:00-02:00", per_hour=2)
     three = NEW_YEAR + 3 * HOUR
     assert held_until(None, three, settings) is None
     assert held_until(three - 600, three, settings) == three + 3000
@@ -186,12 +210,12 @@ def test_letters_are_held_until_the_right_time() -> None:
 
 
 def test_the_gap_between_tries_doubles_up_to_an_hour_and_then_they_end() -> None:
-    settings = Settings(notify_tries=10)
-    gaps = [(retry_at(tries, NEW_YEAR, settings) or 0) - NEW_YEAR for tries in range(1, 10)]
+    settings = LetterSettings()
+    gaps = [(retry_at(tries, 10, NEW_YEAR, settings) or 0) - NEW_YEAR for tries in range(1, 10)]
     assert gaps == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
-    assert retry_at(10, NEW_YEAR, settings) is None
-    quiet = Settings(notify_quiet="00:00-02:00")
-    assert retry_at(1, NEW_YEAR - 20, quiet) == NEW_YEAR + 2 * HOUR
+    assert retry_at(10, 10, NEW_YEAR, settings) is None
+    quiet = LetterSettings(quiet="00:00-02:00")
+    assert retry_at(1, 10, NEW_YEAR - 20, quiet) == NEW_YEAR + 2 * HOUR
 
 
 # ------------------------------------------------------------------ how it reads
@@ -217,20 +241,24 @@ def test_a_text_of_a_member_cannot_close_its_quotation(reason: str, text: str, s
     assert len(line.splitlines()) <= max(len(f"x{told}".splitlines()), 1)
 
 
+steps = st.sampled_from([Step("a", "/tasks/T-1"), Step("b", "/messages/M-1")])
+
+
 @promise("SAF3")
 @given(
-    st.lists(st.builds(Notice, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), st.sampled_from("abc")),
-             min_size=1, max_size=40)
+    st.lists(st.builds(Notice, st.sampled_from(KINDS), st.integers(1, 99), st.just("what"), steps),
+             min_size=1, max_size=40),
+    st.sampled_from(["", "https://room.example/team"]),
 )  # fmt: skip
-def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(notices: list[Notice]) -> None:
-    found = letter(notices, "acme", "https://room.example")
+def test_a_letter_is_short_counts_every_matter_and_ends_with_one_step(notices: list[Notice], page: str) -> None:
+    found = letter(notices, LetterPlace("acme", page, "https://room.example"))
     lines = found.body.splitlines()
     assert found.title.startswith("[Teamroom acme] ")
     assert len(lines) == min(len(notices), LINES) + (len(notices) > LINES) + 2
     assert lines[-1] == "https://room.example"
-    commands = {notice.command for notice in notices}
-    expected = commands.pop() if len(commands) == 1 else f"teamroom stream --after {notices[0].seq - 1}"
-    assert lines[-2] == expected
+    following = {notice.step for notice in notices}
+    expected = following.pop() if len(following) == 1 else Step(f"teamroom stream --after {notices[0].seq - 1}", "/")
+    assert lines[-2] == (f"{page}{expected.path}" if page else expected.command)
     more = int(lines[LINES].split()[2]) if len(notices) > LINES else 0
     assert len([line for line in lines if line.endswith(": what")]) + more == len(notices)
     numbers = [
@@ -240,19 +268,42 @@ def test_a_letter_is_short_counts_every_matter_and_ends_with_one_command(notices
 
 
 @pytest.mark.parametrize(
-    ("reason", "subject", "task", "command"),
+    ("reason", "subject", "task", "command", "path"),
     [
-        ("pause", "@builder", None, "teamroom resume builder --reason …"),
-        ("pause", "owner:olga", None, "teamroom resume owner:olga --reason …"),
-        ("kill", "@builder", None, "teamroom enroll builder --revive"),
-        ("assigned", "T-3", "T-3", "teamroom board T-3"),
-        ("offer", "O-1", "T-3", "teamroom board T-3"),
-        ("mention", "M-4", None, "teamroom stream --after 6"),
-        ("alert", "@builder", None, "teamroom roster builder"),
+        ("pause", "@builder", None, "teamroom resume builder --reason …", "/members/builder"),
+        ("pause", "owner:olga", None, "teamroom resume owner:olga --reason …", "/members/olga"),
+        ("pause", "room", None, "teamroom resume room --reason …", "/"),
+        ("kill", "@builder", None, "teamroom enroll builder --revive", "/members/builder"),
+        ("assigned", "T-3", "T-3", "teamroom claim T-3", "/tasks/T-3"),
+        ("repair", "T-3", "T-3", "teamroom board T-3", "/tasks/T-3"),
+        ("answer", "T-3", "T-3", "teamroom board T-3", "/tasks/T-3"),
+        ("review", "T-3", "T-3", "teamroom review T-3 VERDICT …", "/tasks/T-3"),
+        ("offer", "O-1", "T-3", "teamroom handoff O-1 ANSWER", "/tasks/T-3"),
+        ("mention", "M-4", None, "teamroom reply M-4 …", "/messages/M-4"),
+        ("alert", "M-4", "T-3", "teamroom reply M-4 …", "/messages/M-4"),
+        ("alert", "@builder", None, "teamroom roster builder", "/members/builder"),
+        (SUSPECT, "@builder", None, "teamroom roster builder", "/members/builder"),
     ],
 )
-def test_each_notice_has_the_command_that_acts_on_it(reason: str, subject: str, task: str | None, command: str) -> None:
-    assert command_of(reason, subject, task, 7) == command
+def test_each_notice_has_the_command_that_settles_it_and_the_path_of_its_subject(
+    reason: str, subject: str, task: str | None, command: str, path: str
+) -> None:
+    assert step_of(reason, subject, task, 7) == Step(command, path)
+
+
+def test_a_decision_leads_to_its_answer_and_a_stuck_message_only_to_the_message() -> None:
+    assert step_of("decision", "D-2", None, 7, "0123456789ab") == Step(
+        "teamroom decide D-2 OPTION --digest 01234567", "/decisions/D-2"
+    )
+    assert step_of("alert", "M-4", None, 7, is_stuck=True) == Step("teamroom read M-4", "/messages/M-4")
+
+
+@promise("SAF2")
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40))
+def test_a_name_of_any_characters_stays_one_part_of_one_link(name: str) -> None:
+    link = LetterPlace(page="https://room.example.org/team").words_of(step_of("alert", f"@{name}", None, 7))
+    assert re.fullmatch(r"https://room\.example\.org/team/members/[A-Za-z0-9._~%-]+", link)
+    assert unquote(link.rpartition("/")[2]) == name
 
 
 def test_letters_in_figures() -> None:
@@ -260,7 +311,7 @@ def test_letters_in_figures() -> None:
     assert line_of("alert", "M-1", "builder", "fire", False) == "@builder raised an alert in M-1: “fire”"
     assert line_of("offer", "O-1", "builder", "yours", False) == "@builder offers you O-1: “yours”"
     assert line_of("overdue", "T-1", None, "The lease is over: paint", False) == "The lease is over: “paint”"
-    found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), "acme", "https://room.example")
+    found = digest(Day(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), LetterPlace("acme", "", "https://room.example"))
     assert found.title == "[Teamroom acme] daily digest"
     assert found.body.splitlines() == [
         "who did this: 1 member, 2 acts, 3 completed",
@@ -270,9 +321,14 @@ def test_letters_in_figures() -> None:
         "teamroom overnight",
         "https://room.example",
     ]
-    assert trial("olga", "acme", "").title == "[Teamroom acme] test"
+    assert trial("olga", LetterPlace("acme")).title == "[Teamroom acme] test"
     words = f"@{BREAK}olga sent this test letter. No action is needed."
-    assert trial("olga", "", "https://room.example").body == f"{words}\nteamroom board\nhttps://room.example"
-    two = [Notice("stuck", 4, "a", "x"), Notice("needs you", 5, "b", "x"), Notice("stuck", 6, "c", "x")]
-    assert letter(two, "", "").title == "[Teamroom] needs you, stuck (2)"
-    assert letter(two, "", "").body == "stuck: a\nneeds you: b\nstuck: c\nx"
+    assert trial("olga", LetterPlace()).body == f"{words}\nteamroom letters"
+    page = LetterPlace(page="https://room.example")
+    assert trial("olga", page).body == f"{words}\nhttps://room.example/settings"
+    assert digest(Day(*[0] * 12), page).body.splitlines()[-1] == "https://room.example/overnight"
+    step = Step("x", "/tasks/T-1")
+    two = [Notice("stuck", 4, "a", step), Notice("needs you", 5, "b", step), Notice("stuck", 6, "c", step)]
+    assert letter(two, LetterPlace()).title == "[Teamroom] needs you, stuck (2)"
+    assert letter(two, LetterPlace()).body == "stuck: a\nneeds you: b\nstuck: c\nx"
+    assert line_of(SUSPECT, "@b", None, "@b is suspect: silent", False) == "@b is suspect: silent"

@@ -124,7 +124,7 @@ async def test_a_letter_that_is_delivered_while_the_next_are_looked_up_is_not_se
 
 def deliverer_of(room: RunningRoom, send: Callable[[str, Letter], str]) -> Deliverer:
     parts = room.room
-    return Deliverer(parts.door, parts.store, parts.clock, parts.settings, parts.metrics, send)
+    return Deliverer(parts.door, parts.store, parts.clock, parts.settings, parts.metrics, parts.addresses, send)
 
 
 async def settle(store: Any) -> None:

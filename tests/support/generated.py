@@ -4,9 +4,12 @@ python -m tests.support.generated writes them all, and `docs/tools.md`. A test c
 """
 
 import asyncio
+import contextlib
+import io
 import json
 import re
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,18 +17,28 @@ from typing import Any
 import anyio.to_thread
 from mcp.types import Prompt
 
+from teamroom.clients.local.demo.clock import STORY_SECONDS
+from teamroom.clients.shell.demo import NAME_CELLS, Screen
 from teamroom.server.settings import Settings
 from tests.bench.schemas import characters
 from tests.harness import told
 from tests.house.attacks import ATTACKS, row
 from tests.support import pictures, tools_page
+from tests.support.demo import StillTime, in_order, play_demo
 from tests.support.pages import PAGES, read, with_parts
 from tests.support.promises import PLANNED, PROMISES
 from tests.support.repository import ROOT
-from tests.support.rooms import RunningRoom, running_room
+from tests.support.rooms import RunningRoom, Time, running_room
 from tests.support.shells import ESCAPE, Shell
 
 TERMINAL_COLUMNS = 90
+
+BOARD_MINUTE = 61
+"""The minute of the story at which the board is shown: the lease of the agent that does nothing has ended."""
+
+STORY_AT = 1_795_424_400.0
+"""When the story of the pictures begins: 2026-11-23T09:00:00Z."""
+
 ROUND_CHARACTERS = 1000
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -48,7 +61,8 @@ async def written(folder: Path) -> dict[str, str]:
         told.PART: table(told.head(), told.rows()),
     }
     async with running_room(folder / "room") as room:
-        return {**texts, **await of_a_room(room)}
+        texts |= await of_a_room(room)
+    return texts | await of_a_demo(folder)
 
 
 # ------------------------------------------------------------------ read off the code
@@ -116,11 +130,17 @@ EVERYWHERE = frozenset({"--data", "--url", "--token-file", "--help", "--json", "
 
 def helps(shell: Shell) -> dict[str, str]:
     """What `--help` prints for each command of the shell."""
+    return _helps(shell, (), shell.now("--help").out)
+
+
+def _helps(shell: Shell, group: tuple[str, ...], text: str) -> dict[str, str]:
+    """The same for the commands of a group, and of the groups in it. `text`: the help of the group."""
     found = dict[str, str]()
-    for name in listed(shell.now("--help").out):
-        text = shell.now(name, "--help").out
-        inner = listed(text) if " COMMAND [ARGS]" in text else []
-        found |= {f"{name} {one}": shell.now(name, one, "--help").out for one in inner} or {name: text}
+    for name in listed(text):
+        words = (*group, name)
+        inner = shell.now(*words, "--help").out
+        is_group = " COMMAND [ARGS]" in " ".join(inner.split())
+        found |= _helps(shell, words, inner) if is_group else {" ".join(words): inner}
     return found
 
 
@@ -139,7 +159,9 @@ def _prompts(listed: Sequence[Prompt]) -> str:
 async def of_a_room(room: RunningRoom) -> dict[str, str]:
     """The parts that only a running room can tell: what it lists, shows and refuses."""
     owner = await room.owner()
-    builder, *_ = await play(room)
+    (builder,) = await room.enroll("builder")
+    await owner("create_task", title="Rate-limit the login route")
+    await builder("claim_task", task="T-1")
     listed = {
         "agents-tools": _agents_tools((await builder.client.list_tools()).tools),
         "resources": _resources(
@@ -149,43 +171,11 @@ async def of_a_room(room: RunningRoom) -> dict[str, str]:
         "peoples-prompts": _prompts((await owner.client.list_prompts()).prompts),
         "agents-prompts": _prompts((await builder.client.list_prompts()).prompts),
         "policy": _policy(await owner.client.read_resource("teamroom://policy")),
-        "board": await _board(room),
     }
     await owner("pause", target="builder", reason="wrong repository")
     _, words, _ = await builder.said("update_task", task="T-1", fence=1, note="half done")
     words = TIME.sub(A_TIME, words).replace(" Fix: ", "\nFix: ")
     return {**listed, "refusal": f"```text\n{words}\n```\n"}
-
-
-async def play(room: RunningRoom) -> list[Any]:
-    """Put on the board what the README shows: one task in each state that a person meets first."""
-    owner = await room.owner()
-    builder, tester, scribe = await room.enroll("builder", "tester", "scribe")
-    for member in (builder, tester, scribe):
-        await member("check_in", mode="live")
-    await owner("create_task", title="Rate-limit the login route", priority=5)
-    await owner("create_task", title="Load-test the login route", depends_on=["T-1"])
-    await owner("create_task", title="Release notes for 2.4", review="tester")
-    await owner("create_task", title="Upgrade the build image to Python 3.13", priority=1)
-    await owner("create_task", title="Rotate the staging certificates")
-    await builder("claim_task", task="T-1")
-    fence = (await scribe("claim_task", task="T-3"))["fence"]
-    evidence = [{"kind": "file", "ref": "CHANGELOG.md"}]
-    await scribe("complete_task", task="T-3", fence=fence, summary="the notes are written", evidence=evidence)
-    fence = (await tester("claim_task", task="T-4"))["fence"]
-    await tester(
-        "update_task", task="T-4", fence=fence, status="blocked", blocked_on="86400", note="the registry mirror is down"
-    )
-    await owner("pause", target="scribe", reason="waiting for the release date")
-    return [builder, tester, scribe]
-
-
-async def _board(room: RunningRoom) -> str:
-    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
-    shown = await anyio.to_thread.run_sync(lambda: shell.on_terminal("board", columns=TERMINAL_COLUMNS))
-    assert shown.code == 0, shown.out
-    lines = (line.rstrip() for line in ESCAPE.sub("", shown.out).strip().splitlines())
-    return "\n".join(["```text", "$ teamroom board", *lines, "```", ""])
 
 
 def _agents_tools(tools: list[Any]) -> str:
@@ -213,6 +203,46 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     """A table of a page."""
     cells = (" | ".join(cell.replace("|", "\\|") for cell in line) for line in (head, ("---",) * len(head), *rows))
     return "".join(f"| {line} |\n".replace("| --- ", "|---").replace("--- |", "---|") for line in cells)
+
+
+# ------------------------------------------------------------------ shown by the demo
+
+
+async def of_a_demo(folder: Path) -> dict[str, str]:
+    """The pictures of the demo: its story, the report in the end, and the board after it."""
+    async with running_room(folder / "story", time=StillTime(STORY_AT)) as room:
+        story = io.StringIO()
+        with contextlib.redirect_stdout(story):
+            await play_demo(room, folder, StoryScreen(), in_order)
+        report = await _on_terminal(room, "overnight")
+    async with running_room(folder / "board", time=Time(offset=-STORY_SECONDS)) as room:
+        await play_demo(room, folder, racing=in_order, last_minute=BOARD_MINUTE)
+        board = await _on_terminal(room, "board")
+    lines = (line for long in story.getvalue().strip().splitlines() for line in _wrapped(long))
+    return {"demo": "\n".join(["```text", *lines, "```", ""]), "overnight": report, "board": board}
+
+
+class StoryScreen(Screen):
+    """What the demo tells a person, without the report, which has its own picture."""
+
+    def night(self, report: dict[str, Any]) -> None:
+        """Leave it out."""
+        print("  …")
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line as a terminal shows it."""
+    indent = NAME_CELLS + 4 if line.startswith("  @") else 2
+    return textwrap.wrap(line, TERMINAL_COLUMNS, subsequent_indent=" " * indent) or [""]
+
+
+async def _on_terminal(room: RunningRoom, command: str) -> str:
+    """A command and what it shows on a terminal."""
+    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url, "TZ": "UTC"})
+    shown = await anyio.to_thread.run_sync(lambda: shell.on_terminal(command, columns=TERMINAL_COLUMNS))
+    assert shown.code == 0, shown.out
+    lines = (line.rstrip() for line in ESCAPE.sub("", shown.out).strip().splitlines())
+    return "\n".join(["```text", f"$ teamroom {command}", *lines, "```", ""])
 
 
 # ------------------------------------------------------------------ writing the pages

@@ -87,7 +87,7 @@ PROMISES: dict[str, str] = {
     "QUI6": "A repeated refused call gets clearer words and a growing wait; every count that people read is true.",
     "QUI7": "Wakes held by a pause of several members are delivered over time, alerts and people first.",
     "SAF1": "There is no anonymous access; Host and Origin are matched exactly; the data folder is private.",
-    "SAF2": "What members write is data, marked with its author; the server fetches no URL that a member gives.",
+    "SAF2": "What members write is data, marked with its author; the server calls no URL but people's channels.",
     "SAF3": "Everything has a limit, and exceeding it returns a clear refusal.",
     "SAF4": "When the disk is full, reads, pause and kill still work; a damaged database opens read-only.",
     "SAF5": "Backups are verified by opening them; a restore starts a new epoch and revives nothing that ended.",
@@ -102,7 +102,6 @@ PROMISES: dict[str, str] = {
 """Each promise by its id, in one sentence."""
 
 PLANNED: dict[str, str] = {
-    "ID4": "sign-in links with a single-use code, valid for 10 minutes",
     "LOG1": "several servers on one room",
     "CTL2": "several servers on one room",
     "CTL3": "`heartbeat` records when the gate was last seen",

@@ -199,9 +199,8 @@ class RunningRoom:
 
     async def delivered(self) -> None:
         """Let the letters be sent that are due, and wait for what comes of it."""
-        if self.room.settings.notify:
-            await self.room.deliverer.tick()
-            await asyncio.wait_for(self.room.deliverer.settled(), BOUND_SECONDS)
+        await self.room.deliverer.tick()
+        await asyncio.wait_for(self.room.deliverer.settled(), BOUND_SECONDS)
 
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""

@@ -21,6 +21,7 @@ from teamroom.server.facts.ids import (
 )
 from teamroom.server.facts.mentions import PROSE
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.addresses import ADDRESS_CHARACTERS, Address
 from teamroom.server.rules.text import TEXT_CHARACTERS
 from teamroom.tools.arguments import fields_of, read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
@@ -128,6 +129,8 @@ def test_every_field_has_a_limit(field: str) -> None:
     elif kind in (int, float):
         assert bound(constraints, "le") <= LARGEST_NUMBER
         assert any(bound(constraints, side) is not None for side in ("ge", "gt"))
+    elif kind is Address:
+        assert is_refused(field, "x" * (ADDRESS_CHARACTERS + 1))
     elif kind in IDS:
         assert is_refused(field, IDS[kind] + "1" * ID_CHARACTERS)
     else:

@@ -23,6 +23,7 @@ from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, MODERN
 from tests.support.rooms import Member, RunningRoom, running_room
+from tests.support.visitors import visitor
 
 pytestmark = promise("CTL7")
 
@@ -215,8 +216,15 @@ async def test_a_chat_token_whose_client_cannot_ask_gets_the_shell_command_to_ru
     before = room.entries()[-1]["seq"]
     refused = await mute.refused(tool, **arguments)
     assert refused["code"] == "not_allowed"
-    assert refused["fix"] == f"Run in a shell: {command}"
+    page, _, shell = refused["fix"].partition(". Or run in a shell: ")
+    assert shell == command
+    assert page.startswith(f"On the page: {room.url}/")
     assert [entry["outcome"] for entry in room.entries()[before:]] in ([], ["refused"])
+    if tool == "resume":
+        await (await room.owner())("pause", target="room", reason="there is a button where something is paused")
+    async with visitor(room) as browser:
+        shown = await browser.get(page.removeprefix(f"On the page: {room.url}"))
+        assert f"/act/{tool}" in {form.action for form in shown.forms}, "the page has the form for it"
 
 
 async def test_the_question_says_which_rights_a_member_gets(room: RunningRoom) -> None:

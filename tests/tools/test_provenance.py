@@ -60,6 +60,7 @@ NAMES_AND_FILTERS = {
         "resume.target",
         "kill.target",
         "notify.name",
+        "notify.add_channel",
         "repair.name",
     ),
     *("read_board.query", "set_policy.name", "set_policy.value", "revoke.label", "redact.what"),

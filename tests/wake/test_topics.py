@@ -54,6 +54,7 @@ SILENT = {
             "note_look",
         ),
     },
+    "links to sign in with, which nothing shows": {"put_sign_in", "drop_sign_in"},
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),
         "reserve_name",
@@ -434,6 +435,11 @@ async def run_the_room(room: Watched) -> None:
     await room.act("olga", "import_task", external="elsewhere", title="mow")
     await room.act("olga", "import_task", external="elsewhere", title="mow the lawn", done=True, closed_at=1e9)
     await room.act("olga", "notify", name="olga")
+    await room.act("olga", "sign_in")
+    await room.act("olga", "notify", quiet="22:00-07:00", per_hour=3, suspects=True)
+    await room.act("olga", "notify", add_channel="json://example.org/a")
+    await room.act("olga", "notify", add_channel="json://example.org/b")
+    await room.act("olga", "notify", remove_channel=1)
     await authorise(room)
     for name, new in (("tester", "examiner"), ("olga", "olga.s"), ("olga.s", "olga")):
         await room.act("olga", "enroll", name=name, rename=new)

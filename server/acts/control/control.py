@@ -12,6 +12,7 @@ from teamroom.server.acts.control.aftermath import begin_after_kill, settle_kill
 from teamroom.server.acts.control.gradual import AT_ONCE, begin_to_let_go, end_later, let_go_first
 from teamroom.server.acts.control.stop import pause_agents_of, set_standing
 from teamroom.server.acts.presence.trouble import clear_after_end
+from teamroom.server.facts.channels import people_with_channels
 from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
@@ -449,7 +450,7 @@ def _bound(tx: Reading, target: Target) -> Iterable[int]:
 def _notify_responsible(tx: Writing, caller: Caller, target: Target, act: str) -> None:
     """Notify the owners of the stopped members outside the room, except the caller."""
     people = [_owner(target)] if target.level != "room" else _owners_with_channels(tx)
-    for person in people if tx.settings.notify else ():
+    for person in people:
         if person != caller.member:
             notify_person(tx, person, "stopped", act, target.subject)
 
@@ -457,7 +458,8 @@ def _notify_responsible(tx: Writing, caller: Caller, target: Target, act: str) -
 def _owners_with_channels(tx: Reading) -> list[int]:
     """The people with channels that own an agent."""
     rows = [tx.one(MemberRow, "member_by_name", name=name) for name in sorted(tx.settings.notify)]
-    return [row.id for row in rows if row is not None and tx.value(int, "owns_agent", owner=row.id) is not None]
+    people = {row.id for row in rows if row is not None} | {person.id for person in people_with_channels(tx)}
+    return [person for person in sorted(people) if tx.value(int, "owns_agent", owner=person) is not None]
 
 
 def _end_calls(tx: Writing, target: Target) -> None:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from teamroom.server import topics
+from teamroom.server.facts.channels import ROOM_CHANNELS, find_channels, letter_settings, people_with_channels
 from teamroom.server.facts.decision import state_now
 from teamroom.server.facts.ids import number_of, parse, task_name
-from teamroom.server.facts.names import find_channels
 from teamroom.server.facts.owed import RULES, is_still_owed
 from teamroom.server.facts.standing import ROOM, is_killed, own_pause_ends, stored_standing, stored_state
 from teamroom.server.facts.timers import Timer, cancel_timer, postpone, schedule_digest
 from teamroom.server.record import chain as log
 from teamroom.server.record.chain import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.rules.letters import Day, Letter, Notice, command_of, digest, letter, line_of, trial
+from teamroom.server.rules.letters import Day, Letter, Notice, digest, letter, line_of, step_of, trial
 from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_daily_time, quiet_until, retry_at
 from teamroom.server.rules.spans import duration
 from teamroom.server.rules.standing import Level
@@ -46,8 +46,11 @@ DAY_SECONDS, KEPT_SECONDS = 86_400.0, 30 * 86_400.0
 FORGOTTEN_AT_ONCE = 100
 """How many old deliveries of a person each new letter deletes: more than it adds."""
 
-SENT_AT_ONCE = 2 * PEOPLE * CHANNELS
+SENT_AT_ONCE = 2 * (PEOPLE * CHANNELS + ROOM_CHANNELS)
 """How many deliveries one look finds."""
+
+GONE = "the channel was removed"
+"""Why a letter is not sent on a channel that no longer exists."""
 
 LetterKind = Literal["notices", "digest", "test"]
 
@@ -92,8 +95,9 @@ def write_notices(tx: Writing, due: Timer) -> None:
         else:
             postpone(tx, due, paused_until)
         return
-    nth = tx.value(float, "nth_newest_letter", member=due.member, offset=tx.settings.notify_per_hour - 1)
-    if (held := held_until(nth, tx.now, tx.settings, tx.ahead)) is not None:
+    letters = letter_settings(tx, due.member)
+    nth = tx.value(float, "nth_newest_letter", member=due.member, offset=letters.per_hour - 1)
+    if (held := held_until(nth, tx.now, letters, tx.ahead)) is not None:
         postpone(tx, due, held)
         return
     id_ = write(tx, due.member, row.name, "notices", tx.head.seq)
@@ -107,26 +111,26 @@ def write_notices(tx: Writing, due: Timer) -> None:
 
 def write_digest(tx: Writing, due: Timer) -> None:
     """Write the daily digest, unless nothing happened since the last one; in the quiet hours it waits for their end."""
-    name, clock = tx.only(MemberName, "member_by_id", id=due.member).name, tx.settings.notify_digest
-    has_channel = bool(clock) and bool(find_channels(tx, due.member, name))
+    name, letters = tx.only(MemberName, "member_by_id", id=due.member).name, letter_settings(tx, due.member)
+    has_channel = bool(letters.digest_time) and bool(find_channels(tx, due.member, name))
     if not has_channel or stored_standing(tx, "member", due.member).state == "killed":
         cancel_timer(tx, "digest", due.member, due.member)
         return
-    if (ends := quiet_until(tx.now, tx.settings, tx.ahead)) is not None:
+    if (ends := quiet_until(tx.now, letters, tx.ahead)) is not None:
         postpone(tx, due, ends)
         return
     last = tx.value(int, "last_digest", member=due.member, letter=_next_letter(tx))
     if last is None or last < tx.head.seq:
         write(tx, due.member, name, "digest", tx.head.seq)
-    postpone(tx, due, next_daily_time(tx.now, clock, tx.settings, tx.ahead))
+    postpone(tx, due, next_daily_time(tx.now, letters.digest_time, letters, tx.ahead))
 
 
 def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> int:
     """Write a letter for each channel of a person, and delete old deliveries; returns its number."""
     tx.run("forget_deliveries", member=member, before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
     id_ = _next_letter(tx)
-    for channel in range(len(find_channels(tx, member, name))):
-        tx.run("add_delivery", letter=id_, channel=channel, member=member, kind=kind, upto=upto, now=tx.now)
+    for channel in find_channels(tx, member, name):
+        tx.run("add_delivery", letter=id_, channel=channel.slot, member=member, kind=kind, upto=upto, now=tx.now)
         tx.changed(topics.CHANNELS)
     tx.effects.letters = True
     return id_
@@ -134,10 +138,10 @@ def write(tx: Writing, member: int, name: str, kind: LetterKind, upto: int) -> i
 
 def schedule_digests(tx: Writing) -> None:
     """Schedule the digest of every person with a channel, when the server starts."""
-    for name in tx.settings.notify:
-        row = tx.one(MemberRow, "member_by_name", name=name)
-        if row is not None and row.kind == "human":
-            schedule_digest(tx, row.id, name)
+    configured = [tx.one(MemberRow, "member_by_name", name=name) for name in tx.settings.notify]
+    people = {row.id: row.name for row in configured if row is not None and row.kind == "human"}
+    for member, name in (people | {row.id: row.name for row in people_with_channels(tx)}).items():
+        schedule_digest(tx, member, name)
 
 
 # ------------------------------------------------------------------ sent, by the server
@@ -155,22 +159,27 @@ def next_delivery(tx: Reading) -> float | None:
 
 
 def read_letter(tx: Reading, found: Delivery) -> Letter | float | None:
-    """The text of a letter now; None: nothing is left to send. A number: it waits until then for a paused person."""
-    settings = tx.settings
+    """The text of a letter now; None: nothing is left to send.
+
+    A number: it waits until then, for a paused person or for the end of the quiet hours.
+    """
+    room = tx.settings.letter_place
     row = tx.only(WatchedMember, "watched", member=found.member)
     if is_killed(row):
         return None
     if found.kind == "test":
-        return trial(tx.only(ReceiptRow, "receipt", seq=found.upto).actor, settings.room_name, settings.letter_link)
+        return trial(tx.only(ReceiptRow, "receipt", seq=found.upto).actor, room)
+    if (ends := quiet_until(tx.now, letter_settings(tx, found.member), tx.ahead)) is not None:
+        return ends
     paused_until = own_pause_ends(row, tx.now, HOUR_SECONDS)
     if found.kind == "digest":
-        return paused_until or digest(_day(tx, row, found), settings.room_name, settings.letter_link)
+        return paused_until or digest(_day(tx, row, found), room)
     rows = tx.all(NoticeRow, "notices_of", member=found.member, letter=found.letter, limit=NOTICES)
     open_ = [notice for notice in rows if _still_applies(tx, row, notice)]
     if paused_until is not None and any(notice.kind != "stopped" for notice in open_):
         return paused_until
     notices = _in_words(tx, open_)
-    return letter(notices, settings.room_name, settings.letter_link) if notices else None
+    return letter(notices, room) if notices else None
 
 
 def note_delivered(tx: Writing, found: Delivery) -> None:
@@ -195,7 +204,8 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
     Giving up is logged at most once a day for a channel, or again after a letter arrived.
     """
     tries = found.tries + 1
-    at = None if is_final or found.kind == "test" else retry_at(tries, tx.now, tx.settings, tx.ahead)
+    letters, most = letter_settings(tx, found.member), tx.settings.notify_tries
+    at = None if is_final or found.kind == "test" else retry_at(tries, most, tx.now, letters, tx.ahead)
     if at is not None:
         tx.run("try_delivery_again", **found.key, tries=tries, reason=reason, at=at)
         tx.changed(topics.CHANNELS)
@@ -209,7 +219,7 @@ def note_failed(tx: Writing, found: Delivery, reason: str, is_final: bool) -> bo
 
 
 def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
-    channels = len(find_channels(tx, found.member, found.name))
+    number, channel = _named(tx, found)
     count = "1 try" if tries == 1 else f"{tries} tries in {duration(tx.now - found.at)}"
     log.append(
         tx,
@@ -218,11 +228,19 @@ def _log_failure(tx: Writing, found: Delivery, reason: str, tries: int) -> None:
         subject=f"@{found.name}",
         outcome="failed",
         summary=one_line(
-            f"@{found.name} could not be reached on channel {found.channel + 1} of {channels} after {count} "
-            f"({reason}); its notices remain in the room"
+            f"@{found.name} could not be reached on {channel} after {count} ({reason}); its notices remain in the room"
         ),
-        detail={"kind": found.kind, "channel": found.channel + 1, "tries": tries, "reason": reason},
+        detail={"kind": found.kind, "channel": number, "tries": tries, "reason": reason},
     )
+
+
+def _named(tx: Reading, found: Delivery) -> tuple[int, str]:
+    """The number of a delivery's channel among the person's, 0 if it was removed, and how the log names it."""
+    channels = find_channels(tx, found.member, found.name)
+    for place, channel in enumerate(channels, 1):
+        if channel.slot == found.channel:
+            return place, f"channel {place} of {len(channels)}"
+    return 0, "a channel that was removed"
 
 
 def _end(tx: Writing, found: Delivery, state: str, reason: str, tries: int, is_logged: bool) -> None:
@@ -244,8 +262,9 @@ def _notice_in_words(tx: Reading, notice: NoticeRow) -> Notice:
     reason, subject, seq = notice.reason, notice.subject, notice.seq
     text = (notice.line if notice.line is not None else notice.summary) or REDACTED
     line = line_of(reason, subject, notice.sender_name, text, notice.sender == ROOM_MEMBER)
-    command = command_of(reason, subject, _task_of(tx, subject), seq, _digest_of(tx, subject))
-    return Notice(notice.kind, seq, line, command)
+    is_stuck = notice.kind == "stuck"
+    step = step_of(reason, subject, _task_of(tx, subject), seq, _digest_of(tx, subject), is_stuck)
+    return Notice(notice.kind, seq, line, step)
 
 
 def _digest_of(tx: Reading, subject: str) -> str:
@@ -325,7 +344,7 @@ def _still_applies(tx: Reading, row: WatchedMember, notice: NoticeRow) -> bool:
     if reason == "mention" or (reason == "alert" and notice.act == "post_message"):
         asked = tx.only(MessageRow, "message", id=number)
         return tx.value(int, "has_answered", thread=asked.thread, member=row.id, message=asked.id) is None
-    if notice.act == "presence" and json.loads(notice.detail or "{}").get("verdict") in ("zombie", "gone"):
+    if notice.act == "presence" and json.loads(notice.detail or "{}").get("verdict") in ("suspect", "zombie", "gone"):
         return (
             tx.one(SuspicionRow, "trouble", member=tx.only(MemberRow, "member_by_name", name=subject[1:]).id)
             is not None

@@ -68,8 +68,8 @@ class MemberShown(BaseModel):
     standing: str
     stop: Stop | None
     """Who paused or killed it, and why; None of an active member."""
-    tasks: list[str]
-    """What it holds, the newest last."""
+    tasks: list[str] = Field(default_factory=list)
+    """Only of members that a tool reads: what each holds, the newest last."""
     connected: bool
     listening: bool
     """Whether it has a live listener."""
@@ -116,6 +116,8 @@ class Roster(BaseModel):
 def who(tx: Reading, caller: Caller, arguments: Who) -> Roster:
     """Return the members as `read_roster` does; of one read by name, also what its calls move. Raises Refusal."""
     roster = read_roster(tx, caller, arguments)
+    for member in roster.members:
+        member.tasks = [task_name(id_) for id_ in tx.column(int, "tasks_held_by", name=member.name)]
     if arguments.name:
         (shown,) = roster.members
         place = find_place(tx, caller, arguments)
@@ -177,7 +179,6 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         reason=describe_connection(verdict.reason, facts),
         standing=facts.standing,
         stop=None if facts.standing == "active" else _stop(tx, row),
-        tasks=[task_name(id_) for id_ in tx.column(int, "tasks_held", member=row.id)],
         connected=facts.is_connected(tx.now, interval, tx.settings),
         listening=tx.listens(row.id),
         last_call=None if row.last_call_at is None else tx.shown(row.last_call_at),

@@ -81,10 +81,10 @@ def make_sign_in(tx: Writing, caller: Caller, arguments: SignIn) -> SignInLink:
     return _make(tx, member, caller.token_id, seq)
 
 
-def offer_sign_in(tx: Writing) -> SignInLink | None:
+def offer_sign_in(tx: Writing, seconds: float = LINK_SECONDS) -> SignInLink | None:
     """Make a link for the room's first owner, when the room starts; None once that person has signed in or was killed.
 
-    The room makes it, for the person who has the room's folder.
+    The room makes it, for the person who has the room's folder. `seconds`: for how long it can be opened.
     """
     name = tx.only(Named, "first_person").name
     member = tx.one(MemberRow, "member_by_name", name=name)
@@ -99,7 +99,7 @@ def offer_sign_in(tx: Writing) -> SignInLink | None:
         subject=f"@{name}",
         summary=f"The room made a link with which @{name} can sign in once",
     )
-    return _make(tx, member, None, seq)
+    return _make(tx, member, None, seq, seconds)
 
 
 def require_link(tx: Reading, code: str) -> SignInRow:
@@ -131,26 +131,14 @@ def open_session(tx: Writing, code: str) -> str:
     return token
 
 
-class SignOut(Arguments):
-    """`sign_out` has no arguments: it ends the session of the call."""
-
-
-class SignedOut(Reply):
-    """Reply of `sign_out`."""
-
-    name: str
-
-
-def sign_out(tx: Writing, caller: Caller, arguments: SignOut) -> SignedOut:
-    """End the session of the caller's browser. Raises Refusal."""
-    if caller.token_kind != BROWSER:
-        raise Refusal("invalid", "This call has no browser's session.", "Revoke its token instead: teamroom revoke")
-    tx.run("revoke_token", id=caller.token_id, member=caller.member, now=tx.now)
+def end_session(tx: Writing, caller: Caller) -> None:
+    """End the session of a browser, whatever the standing of its person."""
+    if not tx.run("revoke_token", id=caller.token_id, member=caller.member, now=tx.now):
+        return  # it has ended already
     end_tokens(tx, [caller.token_id])
     watch_tokens(tx, caller.member)
     summary = f"@{caller.name} signed out of a browser"
-    seq = log.append(tx, author(caller), act="sign_out", subject=f"@{caller.name}", summary=summary)
-    return SignedOut(receipt=seq, name=caller.name)
+    log.append(tx, author(caller), act="sign_out", subject=f"@{caller.name}", summary=summary)
 
 
 def read_code(code: str) -> str:
@@ -180,16 +168,16 @@ def _person(tx: Reading, caller: Caller, name: str) -> MemberRow:
     return member
 
 
-def _make(tx: Writing, member: MemberRow, issued_by: str | None, seq: int) -> SignInLink:
+def _make(tx: Writing, member: MemberRow, issued_by: str | None, seq: int, seconds: float = LINK_SECONDS) -> SignInLink:
     code = new_code(tx.entropy)
     tx.run(
         "put_sign_in",
         member=member.id,
         hash=token_hash(read_code(code)),
         issued_by=issued_by,
-        expires_at=tx.now + LINK_SECONDS,
+        expires_at=tx.now + seconds,
     )
-    url, until = f"{tx.settings.members_url}{SIGN_IN_PATH}#{code}", rfc3339(date_from_now(tx, LINK_SECONDS))
+    url, until = f"{tx.settings.members_url}{SIGN_IN_PATH}#{code}", rfc3339(date_from_now(tx, seconds))
     return SignInLink(receipt=seq, name=member.name, url=url, code=code, until=until)
 
 
@@ -207,6 +195,3 @@ def _has_ended(tx: Reading, row: SignInRow) -> bool:
 
 
 SIGN_IN = Act("sign_in", SignIn, SignInLink, make_sign_in, roles=EVERYBODY, shown_to_agents=frozenset())
-SIGN_OUT = Act(
-    "sign_out", SignOut, SignedOut, sign_out, roles=EVERYBODY, while_paused=True, shown_to_agents=frozenset()
-)

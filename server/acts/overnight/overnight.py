@@ -15,6 +15,7 @@ from teamroom.server.acts.overnight.sections import Kind, Section, fill_section
 from teamroom.server.acts.overnight.stops import Stopped, list_stopped
 from teamroom.server.acts.overnight.waits import Waiting, list_waiting
 from teamroom.server.acts.overnight.work import Doer, Held, count_unfinished, list_done, list_held
+from teamroom.server.acts.presence.me import Nothing
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.authorization import AuthorizationShown
 from teamroom.server.facts.roles import LOG_READERS, ROOM_OPERATORS
@@ -26,6 +27,9 @@ from teamroom.server.store.transaction import Reading, Writing
 
 LONGEST_HOURS = 876_000
 """A hundred years: any span."""
+
+STUCK_SECONDS, STUCK_SHOWN = 86_400.0, 5
+"""How far back a look at what is stuck goes, and how many things of each kind it shows."""
 
 HOUR_SECONDS = 3600.0
 
@@ -152,6 +156,22 @@ def _pace(tx: Reading, since: float, after: int, end: int) -> Pace:
     return Pace(step_seconds=step, entries=entries)
 
 
+class Stuck(BaseModel):
+    """What broke in the last hours, and who noticed it: what is not over."""
+
+    broke: Section[Broken]
+
+
+def read_stuck(tx: Reading, caller: Caller, arguments: Nothing) -> Stuck:
+    """Return what is stuck now: what broke within `STUCK_SECONDS` and is not over."""
+    end = tx.only(ReadHead, "read_head").seq
+    since, after = _back(tx, STUCK_SECONDS), _number_at(tx, tx.now - STUCK_SECONDS, 0, end)
+    kinds = list_broken(tx, since, after)
+    found = fill_section(kinds, [min(kind.count, STUCK_SHOWN) for kind in kinds])
+    return Stuck(broke=found.model_copy(update={"shown": [one for one in found.shown if not one.over]}))
+
+
+STUCK = Read("stuck", Nothing, read_stuck)
 OVERNIGHT = Read(
     "overnight",
     Overnight,

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
+from teamroom.server.facts.channels import letter_settings
 from teamroom.server.facts.ids import message_name, task_name
 from teamroom.server.facts.member import facts_of, member_changed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, check_presence_by, schedule_presence_check
-from teamroom.server.facts.wakes import wake_members
+from teamroom.server.facts.wakes import notify_person, wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.challenges import is_right_answer
+from teamroom.server.rules.letters import SUSPECT
 from teamroom.server.rules.presence import (
     Assessment,
     Challenge,
@@ -229,6 +231,8 @@ def _note(tx: Writing, row: WatchedMember, judgement: Assessment) -> None:
         summary=one_line(f"@{row.name} is {verdict}: {judgement.reason}{challenged}"),
         detail={"verdict": verdict, "reason": judgement.reason},
     )
+    if verdict == "suspect" and is_new and letter_settings(tx, row.owner).suspects:
+        notify_person(tx, row.owner, "stuck", SUSPECT, f"@{row.name}")
     found: Mapping[str, str | None] = {"question": row.question, "nonce": row.nonce, "expected": row.expected}
     asked_at = row.asked_at
     if judgement.ask:

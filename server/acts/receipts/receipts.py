@@ -11,18 +11,22 @@ from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.names import spell_subject
 from teamroom.server.facts.roles import LOG_READERS
 from teamroom.server.identity import Caller
+from teamroom.server.record.chain import FIRST_HASH, Verifier
 from teamroom.server.record.rows import for_readers
 from teamroom.server.refusals import not_found
 from teamroom.server.rules.folding import notes_line, runs
 from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import REDACTED, quote_entry
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.log import ReceiptRow, StreamRow
+from teamroom.server.store.rows.log import LogEntry, ReceiptRow, StreamRow
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading
 
 PAGE_RECEIPTS = 100
 PAGE_STREAM = 100
+CHECKED_ENTRIES = 500
+"""The most entries that one look checks; `teamroom verify` checks all."""
+
 END_ENTRIES = 500
 """How many of the newest entries are read for the end of the stream, which folded ones must not fill."""
 
@@ -95,6 +99,34 @@ class Stream(BaseModel):
 
     entries: list[StreamEntry]
     cursor: int
+
+
+class CheckEntries(Arguments):
+    """Which entries to check against the hash of the one before: those after a number and up to another."""
+
+    after: Seq
+    upto: Seq
+
+
+class EntriesChecked(BaseModel):
+    """The entries that were checked. `fault`: what is wrong with entry `upto` + 1, where the check stopped."""
+
+    after: int
+    upto: int
+    fault: str | None
+
+
+def check_entries(tx: Reading, caller: Caller, arguments: CheckEntries) -> EntriesChecked:
+    """Check up to `CHECKED_ENTRIES` entries as `teamroom verify` does: number, content and hash of each."""
+    before = tx.all(LogEntry, "log_page", after=arguments.after - 1, limit=1) if arguments.after else []
+    chain = Verifier(None, None, seq=arguments.after, hash=before[0].hash if before else FIRST_HASH)
+    limit = min(max(arguments.upto - arguments.after, 0), CHECKED_ENTRIES)
+    fault = None
+    for entry in tx.all(LogEntry, "log_page", after=arguments.after, limit=limit):
+        if (fault := chain.fault_of(entry)) is not None:
+            break
+        chain.seq, chain.hash = entry.seq, entry.hash
+    return EntriesChecked(after=arguments.after, upto=chain.seq, fault=fault)
 
 
 def read_receipts(tx: Reading, caller: Caller, arguments: ReadReceipts) -> Receipts:
@@ -213,5 +245,6 @@ def _shown(row: ReceiptRow) -> Receipt:
 
 
 READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=LOG_READERS)
+CHECK_ENTRIES = Read("check_entries", CheckEntries, check_entries, roles=LOG_READERS)
 READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt, is_small=always)
 READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=lambda a: a.after is not None)

@@ -109,10 +109,11 @@ order by message.id desc
 limit :limit
 
 -- name: asks_to_member
--- Asks to a member that it has not answered, the oldest first: all that it is reminded of, and those among the newest
--- messages to it. The plus keeps the many messages of a busy member out of the search: those of a thread are few.
+-- Asks to a member that it has not answered, the oldest first: those that it is reminded of, and those among the newest
+-- messages to it, up to a number of each.
 with asked (message) as (
-    select due.subject from due where due.member = :member and due.rule = 'ask'
+    select reminded.subject
+    from (select subject from due where member = :member and rule = 'ask' limit :looked_at) as reminded
     union
     select newest.message
     from (
@@ -125,7 +126,7 @@ join message on message.id = asked.message and message.kind = 'ask'
 join member as author on author.id = message.author
 where not exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.id > message.id and +answer.author = :member
+    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
 )
 order by message.id
 limit :limit
@@ -137,7 +138,7 @@ from wake
 join message on message.seq = wake.seq
 where wake.member = :member and wake.seq > :after and exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.id > message.id and +answer.author = :member
+    where answer.thread = message.thread and answer.author = :member and answer.id > message.id
 )
 order by wake.seq
 limit :limit

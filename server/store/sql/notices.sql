@@ -50,14 +50,18 @@ select max(letter) as letter from delivery
 
 -- name: nth_newest_letter
 -- When a letter with notices was written to a person, newest first.
-select at from delivery
-where member = :member and channel = 0 and kind = 'notices'
+select max(at) as at from delivery
+where member = :member and kind = 'notices'
+group by letter
 order by letter desc
 limit 1 offset :offset
 
 -- name: last_digest
 -- Where in the log the newest digest of a person before a letter ended.
-select max(upto) as upto from delivery where member = :member and channel = 0 and kind = 'digest' and letter < :letter
+select upto from delivery
+where member = :member and kind = 'digest' and letter < :letter
+order by letter desc
+limit 1
 
 -- name: add_delivery
 insert into delivery (letter, channel, member, kind, at, upto, state, next_at)

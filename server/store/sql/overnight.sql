@@ -19,16 +19,20 @@ join member on member.id = former_name.member
 where member.kind = 'human'
 
 -- name: asks_to_people
--- Asks that a person has not answered, and those to nobody that nobody has answered (null), the oldest first: all that
--- are reminded of, and those among the newest. Killed people are left out.
+-- Asks that a person has not answered, and those to nobody that nobody has answered (null), the oldest first: those that
+-- are reminded of, and those among the newest, up to a number of each. Killed people are left out.
 with newest (id) as (
     select id from message where kind = 'ask' order by id desc limit :looked_at
 ),
 asked (message, person) as (
-    select due.subject, due.member
-    from member as person
-    join due on due.member = person.id and due.rule = 'ask'
-    where person.kind = 'human'
+    select reminded.subject, reminded.member
+    from (
+        select due.subject, due.member
+        from member as person
+        join due on due.member = person.id and due.rule = 'ask'
+        where person.kind = 'human'
+        limit :looked_at
+    ) as reminded
     union
     select newest.id, addressee.member
     from newest
@@ -46,9 +50,11 @@ left join member as person on person.id = asked.person
 left join standing as own on own.scope = 'member' and own.target = asked.person
 where coalesce(own.state, '') <> 'killed' and not exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.id > message.id
-        and (answer.author = asked.person or (asked.person = 0 and answer.author <> message.author))
-)
+    where answer.thread = message.thread and answer.author = asked.person and answer.id > message.id
+) and not (asked.person = 0 and exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
+))
 order by message.id, asked.person
 limit :limit
 
@@ -57,10 +63,14 @@ with newest (id) as (
     select id from message where kind = 'ask' order by id desc limit :looked_at
 ),
 asked (message, person) as (
-    select due.subject, due.member
-    from member as person
-    join due on due.member = person.id and due.rule = 'ask'
-    where person.kind = 'human'
+    select reminded.subject, reminded.member
+    from (
+        select due.subject, due.member
+        from member as person
+        join due on due.member = person.id and due.rule = 'ask'
+        where person.kind = 'human'
+        limit :looked_at
+    ) as reminded
     union
     select newest.id, addressee.member
     from newest
@@ -78,9 +88,11 @@ left join member as person on person.id = asked.person
 left join standing as own on own.scope = 'member' and own.target = asked.person
 where coalesce(own.state, '') <> 'killed' and not exists (
     select 1 from message as answer
-    where answer.thread = message.thread and answer.id > message.id
-        and (answer.author = asked.person or (asked.person = 0 and answer.author <> message.author))
-)
+    where answer.thread = message.thread and answer.author = asked.person and answer.id > message.id
+) and not (asked.person = 0 and exists (
+    select 1 from message as answer
+    where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
+))
 
 -- name: reviews_by_people
 -- Completions that a person must review: the requested reviewer, or the owner once that is overdue. Null: anyone.

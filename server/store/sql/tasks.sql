@@ -88,6 +88,14 @@ limit :limit
 -- name: tasks_held
 select id from task where holder = :member and state in ('claimed', 'blocked', 'offered') order by id
 
+-- name: tasks_held_by
+-- The same for the member with a name now.
+select task.id
+from member
+join task on task.holder = member.id and task.state in ('claimed', 'blocked', 'offered')
+where member.folded = lower(cast(:name as text))
+order by task.id
+
 -- name: count_held
 select count(*) as held from task where holder = :member and state in ('claimed', 'blocked', 'offered')
 

@@ -1,0 +1,62 @@
+"""What the demo costs in processor time, and how soon its room answers: python -m tests.bench.demo [RUNS].
+
+Each run is `teamroom demo --speed 0` with its whole process tree. The time until the first line is of a run that
+stays, from the start of the command. The table shows medians, and asserts nothing.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.start import cpu_seconds
+from tests.support.shells import STEP_SECONDS, TEAMROOM, Shell
+
+RUNS = 7
+LIMIT_SECONDS = 6.0
+"""What a whole demo without waiting may cost."""
+
+COMMAND = (TEAMROOM, "demo", "--speed", "0")
+QUIETLY = ("sh", "-c", f"exec {TEAMROOM} demo --speed 0 2> /dev/null")
+
+
+def main() -> None:
+    """Measure, and print a table."""
+    runs = int(sys.argv[1]) if len(sys.argv) > 1 else RUNS
+    with tempfile.TemporaryDirectory() as home:
+        shell = Shell(Path(home))
+        whole = [cpu_seconds([*QUIETLY], shell) for _ in range(runs)]
+        first = [seconds_until_first_line(shell) for _ in range(runs)]
+    table = Table("what", "seconds", "limit", title=f"teamroom demo --speed 0, median of {runs}")
+    table.add_row("processor time of the whole demo", f"{median(whole):.2f}", f"{LIMIT_SECONDS:.0f}")
+    table.add_row("elapsed until its first line", f"{median(first):.2f}", "")
+    Console().print(table)
+
+
+def seconds_until_first_line(shell: Shell) -> float:
+    """How long a person waits for the first line, which shows the way into the room."""
+    began = time.monotonic()
+    with subprocess.Popen(
+        [*COMMAND, "--stay"],
+        env=shell.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        took = time.monotonic() - began
+        process.terminate()
+        process.communicate(timeout=STEP_SECONDS)
+    assert line
+    return took
+
+
+if __name__ == "__main__":
+    main()
