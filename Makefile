@@ -45,6 +45,7 @@ contracts: $(VENV)/.tests
 	$(BIN)/lint-imports --no-logo
 
 tests: $(VENV)/.tests
+	@$(BIN)/python -m tests.support.browsers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-harnesses: $(VENV)/.tests ## real Claude Code, Codex, Gemini CLI, OpenCode and Copilot CLI at work in a room

@@ -24,12 +24,15 @@ class Live:
     def __init__(self, door: Door, push: Push, bus: Bus) -> None:
         self._door, self._push, self._bus = door, push, bus
 
-    async def stream(self, caller: Caller, bodies: Bodies) -> AsyncIterator[bytes]:
-        """The stream of one page, from now on. Each frame is authorised. Raises Refusal before the first one."""
+    async def stream(self, caller: Caller, bodies: Bodies | None) -> AsyncIterator[bytes]:
+        """The stream of one page, from now on. Each frame is authorised. Raises Refusal before the first one.
+
+        Without `bodies`, it names the parts that changed, and holds none.
+        """
         await self._door.read(caller, LISTEN, Nothing())
         return self._frames(caller, bodies)
 
-    async def _frames(self, caller: Caller, bodies: Bodies) -> AsyncIterator[bytes]:
+    async def _frames(self, caller: Caller, bodies: Bodies | None) -> AsyncIterator[bytes]:
         follower = self._push.join(caller.member)
         followed = {part.name: part.topics_for(caller) for part in PARTS.values()}
         try:
@@ -40,13 +43,19 @@ class Live:
                     due = await self._push.due(follower)
                     await self._door.check(caller, LISTEN)
                     parts = [part for part in PARTS.values() if not followed[part.name].isdisjoint(due)]
-                    shared = {part.name: (await bodies(part, caller)).decode() for part in parts if not part.is_own}
+                    named = [part.name for part in parts if part.is_own or bodies is None]
+                    shared = {} if bodies is None else await _rendered(bodies, parts, caller)
                     await self._door.check(caller, LISTEN)
-                    yield _frame([part.name for part in parts if part.is_own], shared)
+                    yield _frame(named, shared)
         except Refusal:
             return  # paused, killed or revoked: the browser asks again, and is told
         finally:
             self._push.leave(follower)
+
+
+async def _rendered(bodies: Bodies, parts: list[Part], caller: Caller) -> dict[str, str]:
+    """The parts that readers share, as they are now."""
+    return {part.name: (await bodies(part, caller)).decode() for part in parts if not part.is_own}
 
 
 def _frame(own: list[str], shared: dict[str, str]) -> bytes:

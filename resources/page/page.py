@@ -14,7 +14,7 @@ from teamroom.resources.page.assets import PATH as ASSETS
 from teamroom.resources.page.assets import assets
 from teamroom.resources.page.forms import REQUEST_ID, THEN, TYPED, arguments_of, whole_form
 from teamroom.resources.page.html import render
-from teamroom.resources.page.live import Live
+from teamroom.resources.page.live import Bodies, Live
 from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
 from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
@@ -43,6 +43,9 @@ STATUS = {
     "expired": 410,
 }
 """The HTTP status with which a refusal is shown; 409 for the others."""
+
+PASSING = ("too_large", "busy")
+"""Refusals of a part that leave the rest of the home page as it is."""
 
 SIGN_OUT_PATH = "/sign-out"
 
@@ -121,8 +124,8 @@ class Page:
         if visit.method == "POST":
             return await self._post(visit, visit.caller)
         if visit.path == STREAM_PATH:
-            bodies = partial(self._body_of, filters=filters_of({}), joined=True)
-            frames = await self._live.stream(visit.caller, bodies)
+            bodies: Bodies = partial(self._body_of, filters=filters_of({}), joined=True)
+            frames = await self._live.stream(visit.caller, None if visit.query.get("names") else bodies)
             return Answer(kind="text/event-stream", stream=frames)
         if visit.path.startswith(PART):
             part = _require(PARTS.get(visit.path.removeprefix(PART)), "The page has no such part.")
@@ -145,6 +148,7 @@ class Page:
                 title=view.title,
                 me=caller,
                 may_stop_all=may_stop_all(caller),
+                follows=view.follows,
                 here=_here(visit),
                 done=await self._done(visit, caller),
                 request_id=secrets.token_hex(REQUEST_ID_BYTES),
@@ -155,10 +159,16 @@ class Page:
 
     async def _parts(self, visit: Visit, caller: Caller) -> dict[str, str]:
         filters = filters_of(dict(visit.query))
-        return {
-            part.name: (await self._body_of(part, caller, filters=filters, joined=False)).decode()
-            for part in PARTS.values()
-        }
+        return {part.name: (await self._part_or_why_not(part, caller, filters)).decode() for part in PARTS.values()}
+
+    async def _part_or_why_not(self, part: Part, caller: Caller, filters: dict[str, Any]) -> bytes:
+        """A part as it is now. One that takes too long to find says so, and the others are shown."""
+        try:
+            return await self._body_of(part, caller, filters=filters, joined=False)
+        except Refusal as refusal:
+            if refusal.code not in PASSING:
+                raise
+            return self._render("parts/refused.html", refusal=refusal.body())
 
     async def _body_of(self, part: Part, caller: Caller, *, filters: dict[str, Any], joined: bool) -> bytes:
         """A part as it is now. What all see is rendered once for them, and only for who may see it."""
@@ -239,14 +249,15 @@ class Page:
         if visit.method == "POST" or visit.path.startswith(PART) or visit.path == STREAM_PATH:
             if visit.stopped is not None:
                 raise Refusal("killed", visit.stopped.why, visit.stopped.fix)
-            return self.refuse(401, "not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
+            refusal = Refusal("not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
+            return self._refused(visit, refusal, 401)
         query = urlencode({THEN: _here(visit)})
         return Answer(status=303, headers=(NO_STORE, self._to(f"{SIGN_IN_PATH}?{query}")))
 
     # -------------------------------------------------------------- refusals
 
-    def _refused(self, visit: Visit, refusal: Refusal) -> Answer:
-        status = STATUS.get(refusal.code, 409)
+    def _refused(self, visit: Visit, refusal: Refusal, status: int | None = None) -> Answer:
+        status = status or STATUS.get(refusal.code, 409)
         if _wants_json(visit):
             return Answer(json.dumps(refusal.body()).encode(), status, JSON)
         back = _then(visit) if visit.method == "POST" and visit.caller is not None else ""

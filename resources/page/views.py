@@ -54,12 +54,16 @@ class Look:
 
 @dataclass(frozen=True)
 class View:
-    """A kind of address. Its template has its name. `find` reads what it shows."""
+    """A kind of address. Its template has its name. `find` reads what it shows.
+
+    `follows`: the parts of the home page whose changes also change this page.
+    """
 
     name: str
     title: str
     pattern: str
     find: Callable[[Look], Awaitable[Found]] | None = None
+    follows: tuple[str, ...] = ()
 
 
 def find(path: str) -> tuple[View, str] | None:
@@ -172,13 +176,13 @@ async def _enrol(look: Look) -> Found:
 
 VIEWS = (
     View("home", "Room", r"/"),
-    View("board", "Board", r"/board", _board),
-    View("task", "Task", r"/tasks/([A-Za-z0-9#-]{1,20})", _task),
-    View("members", "Members", r"/members", _members),
-    View("member", "Member", r"/members/([A-Za-z0-9._-]{1,40})", _member),
-    View("thread", "Thread", r"/messages/([A-Za-z0-9#-]{1,20})", _thread),
-    View("decisions", "Decisions", r"/decisions", _decisions),
-    View("decision", "Decision", r"/decisions/([A-Za-z0-9#-]{1,20})", _decision),
+    View("board", "Board", r"/board", _board, ("board",)),
+    View("task", "Task", r"/tasks/([A-Za-z0-9#-]{1,20})", _task, ("board",)),
+    View("members", "Members", r"/members", _members, ("roster",)),
+    View("member", "Member", r"/members/([A-Za-z0-9._-]{1,40})", _member, ("roster",)),
+    View("thread", "Thread", r"/messages/([A-Za-z0-9#-]{1,20})", _thread, ("stream",)),
+    View("decisions", "Decisions", r"/decisions", _decisions, ("needs",)),
+    View("decision", "Decision", r"/decisions/([A-Za-z0-9#-]{1,20})", _decision, ("needs",)),
     View("overnight", "Overnight", r"/overnight", _overnight),
     View("log", "Log", r"/log", _log),
     View("settings", "Settings", r"/settings", _settings),

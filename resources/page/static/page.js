@@ -4,9 +4,15 @@
 const BASE = document.body.dataset.base;
 const AGES_MILLISECONDS = 10_000;
 const GO_MILLISECONDS = 1_500; // how long "g" waits for the key that says where
+const HAND_MILLISECONDS = 1_200; // how long a pointer that moved over a part keeps it as it is
+const GAP_MILLISECONDS = 500; // the least time between two requests for one part
+const ASK_AGAIN_MILLISECONDS = 15_000; // after which a page that was refused its changes asks again
+const ANSWERS = 3; // the most answers that are shown at once
 // The server has escaped what it sends; no other text becomes HTML.
 const policy = window.trustedTypes?.createPolicy("teamroom", { createHTML: (html) => html });
-const PLACES = { h: "/", b: "/board", m: "/members", d: "/decisions", o: "/overnight", l: "/log", s: "/settings" };
+const PLACES = {
+  h: "/", b: "/board", m: "/members", d: "/decisions", o: "/overnight", l: "/log", a: "/acts", e: "/enrol", s: "/settings",
+};
 
 // ------------------------------------------------------------------ times
 
@@ -21,123 +27,263 @@ function age(when) {
 }
 
 function showTimes(root) {
+  const selection = document.getSelection();
+  const isSelected = (time) => selection && !selection.isCollapsed && selection.containsNode(time, true);
   for (const time of root.querySelectorAll("time[datetime]")) {
     const when = new Date(time.dateTime);
     const words = age(when);
-    if (time.textContent !== words) time.textContent = words;
+    if (time.textContent !== words && !isSelected(time)) time.textContent = words;
     time.title = exact.format(when);
   }
 }
 
 // ------------------------------------------------------------------ live parts
 
-const waiting = new Map(); // the newest HTML of each part that must not change under a hand
+const waiting = new Map(); // the newest HTML of each part that must not change under a hand, a focus or a selection
+const asked = new Map(); // for each part, how often its HTML was asked for, so that a late answer is dropped
+let hand = { part: null, until: 0, isPressed: false };
+let retry = 0;
+
+function partOf(node) {
+  return node instanceof Element ? node.closest("[data-part]") : null;
+}
 
 function isBusy(part) {
   const selection = document.getSelection();
-  if (selection && !selection.isCollapsed && part.contains(selection.anchorNode)) return true;
-  const active = document.activeElement;
-  if (part.contains(active) && active.matches("input, textarea, select, summary")) return true;
-  return part.matches(":hover") && part.querySelector(":active") !== null;
+  if (selection && !selection.isCollapsed && selection.containsNode(part, true)) return true;
+  if (part.contains(document.activeElement)) return true;
+  return hand.part === part && (hand.isPressed || performance.now() < hand.until);
 }
 
-function place(name, html) {
-  const part = document.getElementById(`part-${name}`);
-  if (!part) return;
-  if (isBusy(part)) {
-    waiting.set(name, html);
-    return;
-  }
-  waiting.delete(name);
-  const fresh = new DOMParser().parseFromString(policy?.createHTML(html) ?? html, "text/html");
+function isTyped(field) {
+  if (field instanceof HTMLSelectElement) return [...field.options].some((one) => one.selected !== one.defaultSelected);
+  if (field instanceof HTMLInputElement && field.type === "checkbox") return field.checked !== field.defaultChecked;
+  return (field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement) && field.value !== field.defaultValue;
+}
+
+function holdsTyped(node) {
+  return node instanceof Element && [...node.querySelectorAll("textarea, input")].some(isTyped);
+}
+
+function detailsIn(root, isOpen) {
+  const keyOf = (one) => `${one.closest("[id]")?.id} ${one.querySelector("summary")?.textContent}`;
+  return new Map([...root.querySelectorAll(isOpen ? "details[open]" : "details")].map((one) => [keyOf(one), one]));
+}
+
+const callbacks = {
+  beforeNodeMorphed: (old) => !isTyped(old),
+  beforeNodeRemoved: (old) => !holdsTyped(old),
+  afterNodeAdded: (node) => node instanceof Element && node.matches(".row") && node.classList.add("fresh"),
+};
+
+function morph(part, html) {
+  const page = new DOMParser().parseFromString(policy?.createHTML(html) ?? html, "text/html");
+  const fresh = part.id === "main" ? page.getElementById("main") : page.body;
   showTimes(fresh);
-  const opened = new Set([...part.querySelectorAll("details[open]")].map((one) => one.closest("[id]")?.id));
-  for (const one of fresh.querySelectorAll("details")) if (opened.has(one.closest("[id]")?.id)) one.open = true;
-  const holder = document.createElement("section");
-  holder.append(...fresh.body.childNodes);
-  Idiomorph.morph(part, holder, { morphStyle: "innerHTML", ignoreActiveValue: true, restoreFocus: true });
-  select(selected);
+  const opened = detailsIn(part, true);
+  for (const [key, one] of detailsIn(fresh, false)) if (opened.has(key)) one.open = true;
+  Idiomorph.morph(part, [...fresh.childNodes], { morphStyle: "innerHTML", ignoreActiveValue: true, restoreFocus: true, callbacks });
+  if (selected) mark(document.getElementById(selected));
+}
+
+function place(part, html) {
+  waiting.delete(part);
+  if (isBusy(part)) {
+    waiting.set(part, html);
+    if (!part.querySelector(":scope > .held")) part.prepend(heldButton(part));
+    clearTimeout(retry);
+    retry = setTimeout(placeWaiting, HAND_MILLISECONDS);
+  } else morph(part, html);
+}
+
+function heldButton(part) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "held";
+  button.textContent = "Show what is new (n)";
+  button.addEventListener("click", () => showHeld(part));
+  return button;
+}
+
+function showHeld(part) {
+  const html = waiting.get(part);
+  waiting.delete(part);
+  if (html !== undefined) morph(part, html);
 }
 
 function placeWaiting() {
-  for (const [name, html] of waiting) place(name, html);
+  for (const [part, html] of waiting) if (!isBusy(part)) place(part, html);
+  clearTimeout(retry);
+  if (waiting.size) retry = setTimeout(placeWaiting, HAND_MILLISECONDS);
 }
 
-async function fetchPart(name) {
-  const answer = await fetch(`${BASE}/part/${name}${location.search}`, { credentials: "same-origin" });
-  if (answer.ok) place(name, await answer.text());
+function addressOf(part) {
+  return part.id === "main" ? location.pathname + location.search : `${BASE}/part/${part.dataset.part}${location.search}`;
+}
+
+async function fetchPart(part) {
+  const number = (asked.get(part) ?? 0) + 1;
+  asked.set(part, number);
+  const answer = await fetch(addressOf(part)).catch(() => null);
+  if (answer?.ok) {
+    const html = await answer.text();
+    if (asked.get(part) === number) place(part, html);
+  }
+}
+
+const due = new Map(); // the parts that wait to be asked for
+
+function fetchSoon(part) {
+  if (due.has(part)) return;
+  const since = performance.now() - (part.askedAt ?? -GAP_MILLISECONDS);
+  due.set(part, setTimeout(() => {
+    due.delete(part);
+    part.askedAt = performance.now();
+    fetchPart(part);
+  }, Math.max(0, GAP_MILLISECONDS - since)));
+}
+
+function showLost(words) {
+  const lost = document.getElementById("lost");
+  if (lost.textContent !== words) lost.textContent = words;
+  lost.hidden = !words;
 }
 
 function follow() {
+  const parts = [...document.querySelectorAll("[data-part]")];
   const filtered = new Set((document.body.dataset.filtered ?? "").split(" "));
+  const isHome = document.body.dataset.live === "home";
   let stream = null;
+  let again = 0;
+
+  const named = (name) => parts.filter((part) => part.dataset.part.split(" ").includes(name));
 
   function open() {
-    stream = new EventSource(`${BASE}/changes`);
+    clearTimeout(again);
+    stream?.close();
+    stream = new EventSource(`${BASE}/changes${isHome ? "" : "?names=1"}`);
+    stream.onopen = () => {
+      showLost("");
+      parts.forEach(fetchSoon); // what changed since the page was made, or while nobody listened
+    };
     stream.onmessage = (event) => {
       const { own, shared } = JSON.parse(event.data);
-      for (const name of own) fetchPart(name);
-      for (const [name, html] of Object.entries(shared)) filtered.has(name) ? fetchPart(name) : place(name, html);
+      for (const name of own) named(name).forEach(fetchSoon);
+      for (const [name, html] of Object.entries(shared)) {
+        for (const part of named(name)) {
+          asked.set(part, (asked.get(part) ?? 0) + 1); // this is newer than what was asked for before
+          filtered.has(name) ? fetchSoon(part) : place(part, html);
+        }
+      }
     };
-    stream.onerror = () => document.body.classList.toggle("lost", stream.readyState === EventSource.CLOSED);
+    stream.onerror = explain;
+  }
+
+  async function explain() {
+    const broken = stream;
+    const answer = await fetch(`${BASE}/part/needs?as=json`).catch(() => null);
+    if (broken !== stream || document.hidden) return;
+    if (answer && !answer.ok) {
+      const { why, fix } = await answer.json().catch(() => ({ why: "The room refused.", fix: "" }));
+      showLost(`This page no longer shows what changes. ${why} ${fix}`);
+      stream.close();
+    } else if (!answer) showLost("The room does not answer. This page shows what it heard last, and keeps asking.");
+    if (stream.readyState === EventSource.CLOSED) again = setTimeout(open, ASK_AGAIN_MILLISECONDS);
   }
 
   // A browser has six connections to one host: pages that nobody looks at give theirs back.
   document.addEventListener("visibilitychange", () => {
-    stream?.close();
-    if (!document.hidden) {
-      for (const part of document.querySelectorAll("[data-part]")) fetchPart(part.dataset.part);
-      open();
-    }
+    clearTimeout(again);
+    if (document.hidden) stream?.close();
+    else open();
   });
+  document.addEventListener("focusout", () => setTimeout(placeWaiting));
+  document.addEventListener("selectionchange", () => document.getSelection().isCollapsed && placeWaiting());
+  document.addEventListener("pointermove", (event) => {
+    hand = { ...hand, part: partOf(event.target), until: performance.now() + HAND_MILLISECONDS };
+  });
+  document.addEventListener("pointerdown", (event) => (hand = { part: partOf(event.target), until: 0, isPressed: true }));
+  for (const end of ["pointerup", "pointercancel"]) {
+    document.addEventListener(end, () => {
+      hand = { ...hand, until: performance.now() + HAND_MILLISECONDS, isPressed: false };
+    });
+  }
   if (!document.hidden) open();
 }
 
-// ------------------------------------------------------------------ acts that answer where they were asked
+// ------------------------------------------------------------------ stops, which answer where they were asked
+
+async function send(act, fields) {
+  const asked = { method: "POST", body: new URLSearchParams(fields) };
+  const answer = await fetch(`${BASE}/act/${act}?as=json`, asked).catch(() => null);
+  const found = await answer?.json().catch(() => null);
+  if (answer?.ok && found) return { ...found, isDone: true };
+  const { code, why, fix } = found ?? { code: "storage", why: "The room did not answer.", fix: "Try again." };
+  return { words: `Refused (${code}): ${why} ${fix}`, isDone: false };
+}
 
 async function stop(form) {
   const button = form.querySelector("button");
-  const says = form.parentElement.querySelector(".answer") ?? document.createElement("p");
-  says.className = "answer";
-  says.setAttribute("role", "status");
+  const label = [...button.childNodes];
+  const fields = new FormData(form);
+  const reach = form.dataset.stop; // the form may be another one when the answer comes
   button.disabled = true;
-  button.textContent = "stopping";
-  const answer = await fetch(`${form.action}?as=json`, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-  const found = await answer.json();
-  if (answer.ok) {
-    button.textContent = "stopped";
-    says.textContent = `${found.words} It does not reach programs that ${form.dataset.stop} runs outside the room.`;
-    if (form.querySelector("[name=target]").value !== "") form.after(undo(form, button, says));
-  } else {
-    button.disabled = false;
-    button.textContent = "Stop";
-    says.textContent = `Refused (${found.code}): ${found.why} ${found.fix}`;
-  }
-  form.parentElement.append(says);
-}
-
-function undo(form, stopButton, says) {
+  button.replaceChildren("stopping");
+  const box = addAnswer("stopping");
+  const found = await send("pause", fields);
+  button.disabled = found.isDone;
+  button.replaceChildren(...(found.isDone ? ["stopped"] : label));
+  if (!found.isDone) return say(box, found.words);
+  say(box, `${found.words} ${reach}`, found.receipt);
   const back = document.createElement("button");
   back.type = "button";
-  back.textContent = "Undo";
+  back.className = "undo";
+  back.textContent = "Undo (u)";
   back.addEventListener("click", async () => {
-    const fields = new FormData(form);
-    fields.set("reason", "Undone on the page");
-    const answer = await fetch(`${BASE}/act/resume?as=json`, { method: "POST", body: new URLSearchParams(fields) });
-    const found = await answer.json();
-    says.textContent = answer.ok ? found.words : `Refused (${found.code}): ${found.why} ${found.fix}`;
-    if (answer.ok) {
-      back.remove();
-      stopButton.disabled = false;
-      stopButton.textContent = "Stop";
+    back.disabled = true;
+    const undone = await send("resume", { target: fields.get("target"), reason: "Undone on the page" });
+    say(box, undone.words, undone.receipt);
+    box.focus();
+    if (undone.isDone) {
+      button.disabled = false;
+      button.replaceChildren(...label);
     }
   });
-  return back;
+  box.append(back);
+}
+
+function addAnswer(words) {
+  const box = document.createElement("div");
+  box.className = "answer";
+  box.tabIndex = -1; // the focus goes here, so a screen reader reads it
+  const answers = document.getElementById("answers");
+  answers.append(box);
+  while (answers.children.length > ANSWERS) answers.firstElementChild.remove();
+  say(box, words);
+  box.focus({ preventScroll: true });
+  return box;
+}
+
+function say(box, words, receipt) {
+  const line = document.createElement("p");
+  line.textContent = words.replace(` (receipt ${receipt})`, "");
+  if (receipt) {
+    const link = document.createElement("a");
+    link.href = `${BASE}/log?after=${receipt - 1}`;
+    link.textContent = `receipt ${receipt}`;
+    line.append(" ", link);
+  }
+  const close = document.createElement("button");
+  close.type = "button";
+  close.className = "plain";
+  close.textContent = "Close";
+  close.addEventListener("click", () => box.remove());
+  box.replaceChildren(line, close);
 }
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (form.matches("form[data-stop][action$='/act/pause']")) {
+  if (form.matches("form[data-stop]")) {
     event.preventDefault();
     stop(form);
   }
@@ -149,48 +295,68 @@ let selected = null; // the id of the selected row
 let goes = 0; // until when "g" waits
 
 function rows() {
-  return [...document.querySelectorAll(".row[id]")].filter((row) => row.checkVisibility());
+  return [...document.querySelectorAll("main .row[id]")].filter((row) => row.checkVisibility());
 }
 
-function select(id) {
-  selected = id;
-  for (const row of document.querySelectorAll(".row[aria-current]")) row.removeAttribute("aria-current");
-  const row = id && document.getElementById(id);
+function mark(row) {
+  for (const other of document.querySelectorAll(".row[aria-current]")) other.removeAttribute("aria-current");
   row?.setAttribute("aria-current", "true");
-  return row;
 }
 
 function step(by) {
   const all = rows();
   const at = all.findIndex((row) => row.id === selected);
   const next = all[Math.min(Math.max(at + by, 0), all.length - 1)];
-  if (next) select(next.id).scrollIntoView({ block: "nearest" });
+  if (!next) return;
+  selected = next.id;
+  mark(next);
+  next.scrollIntoView({ block: "nearest" });
+  next.querySelector("a[href]")?.focus({ preventScroll: true });
 }
 
 function isTyping(target) {
-  return target.matches("input, textarea, select, [contenteditable]") || target.isContentEditable;
+  return target.matches("input, textarea, select") || target.isContentEditable;
+}
+
+function openForm(details) {
+  if (!details) return;
+  details.open = true;
+  details.querySelector("input:not([type=hidden]), textarea, select, button")?.focus();
+}
+
+function answerRow(row) {
+  const details = row.querySelector("details");
+  if (details) openForm(details);
+  else row.querySelector("form button")?.focus();
 }
 
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.key === "Escape" && isTyping(event.target)) return event.target.blur();
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) return document.activeElement?.blur();
   if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (Date.now() < goes && event.key in PLACES) {
+  if (performance.now() < goes && event.key in PLACES) {
     goes = 0;
     event.preventDefault();
     location.assign(BASE + PLACES[event.key]);
     return;
   }
-  const row = selected && document.getElementById(selected);
+  const here = (selected && document.getElementById(selected)) || document.getElementById("main");
   const keys = {
     j: () => step(1),
     k: () => step(-1),
-    g: () => (goes = Date.now() + GO_MILLISECONDS),
-    p: () => row?.querySelector("form[data-stop]")?.requestSubmit(),
+    g: () => (goes = performance.now() + GO_MILLISECONDS),
+    p: () => here.querySelector("form[data-stop]")?.requestSubmit(),
+    P: () => document.querySelector(".bar form[data-stop]")?.requestSubmit(),
+    u: () => [...document.querySelectorAll(".undo:enabled")].at(-1)?.click(),
+    r: () => answerRow(here),
+    a: () => openForm(document.querySelector("details[data-key=a]")),
+    m: () => openForm(document.querySelector("details[data-key=m]")),
+    n: () => [...waiting.keys()].forEach(showHeld),
     "/": () => document.querySelector("[data-search]")?.focus(),
     "?": () => document.getElementById("help")?.showModal(),
   };
-  if (event.key === "Enter" && row?.dataset.href && event.target === document.body) location.assign(row.dataset.href);
+  const choice = /^[1-9]$/.test(event.key) && here.querySelectorAll(".choices button")[Number(event.key) - 1];
+  if (choice) choice.focus();
   else if (event.key in keys) keys[event.key]();
   else return;
   event.preventDefault();
@@ -208,7 +374,7 @@ function signIn() {
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {
-  button.hidden = false;
+  button.hidden = !navigator.clipboard;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
     button.textContent = "Copied";
@@ -221,7 +387,5 @@ if (help) {
 }
 showTimes(document);
 setInterval(() => showTimes(document), AGES_MILLISECONDS);
-document.addEventListener("focusout", () => setTimeout(placeWaiting));
-document.addEventListener("selectionchange", () => document.getSelection().isCollapsed && placeWaiting());
 if (document.body.dataset.live) follow();
 signIn();
