@@ -115,14 +115,23 @@ def test_a_person_reads_posts_pauses_resumes_and_kills_from_a_chat_client(tmp_pa
     with room_in_thread(tmp_path / "room") as room:
         room.enroll("builder")
         call(room, "builder", "create_task", title="Rotate the keys")
+        call(room, "builder", "request_decision", question="Deploy on a Friday?")
         with chat(room, tmp_path) as screen:
             screen.write("/prompts")
             screen.shows("stop-everything")
             assert "hand-over" not in screen.text
+            screen.write("/prompt 1")
+            screen.shows("(?i)check_in|overnight")
+            screen.call("check_in")
+            screen.shows("D-1")
             screen.call("read_board")
             screen.shows("Rotate the keys")
             screen.call("post_message", text="@builder which branch is it on?")
             screen.shows("'message': 'M-1'")
+            screen.call("decide", decision="D-1", option="no", note="not on a Friday")
+            screen.shows("D-1")
+            screen.keys("Enter")
+            screen.shows("'answer': 'no'")
             screen.call("pause", target="builder", reason="looking into it")
             screen.shows("'standing': 'paused'")
             screen.call("resume", target="builder", reason="go on")
@@ -136,7 +145,7 @@ def test_a_person_reads_posts_pauses_resumes_and_kills_from_a_chat_client(tmp_pa
             screen.keys("Tab")
             screen.keys("Enter")
             screen.shows("'standing': 'killed'")
-        assert sorted(done_by_olga(room)) == ["kill", "pause", "post_message", "resume"]
+        assert sorted(done_by_olga(room)) == ["decide", "kill", "pause", "post_message", "resume"]
 
 
 def test_a_kill_without_the_typed_name_kills_nobody(tmp_path: Path) -> None:
