@@ -68,6 +68,9 @@ WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
 
 Context = ServerRequestContext[Any, Any]
 
+Result = dict[str, Any]
+"""A `CallToolResult` as it is sent. The SDK checks it; as a model, it would first be taken apart again."""
+
 
 class ToolServer:
     """The tools as the SDK calls them."""
@@ -96,12 +99,10 @@ class ToolServer:
         caller = self._caller_of(ctx)
         return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values() if tool.is_for(caller)])
 
-    async def call(
-        self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result | types.InputRequiredResult:
         """Run a tool, or ask a person to confirm it.
 
-        A refusal is a result with `is_error`, so that every client shows it to its model.
+        A refusal is a result with `isError`, so that every client shows it to its model.
 
         Raises MCPError for a fault of the room. The fault is logged; the error does not show it.
         """
@@ -113,17 +114,11 @@ class ToolServer:
         except Refusal as refusal:
             self._note_call(ctx, refusal.code)
             self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
-            return types.CallToolResult(
-                content=[types.TextContent(type="text", text=refusal.text())],
-                structured_content=refusal.body(),
-                is_error=True,
-            )
+            return _result(refusal.text(), refusal.body(), is_error=True)
         except Exception:
             raise MCPError(INTERNAL_ERROR, self._faults.report(f"the tool {params.name[:60]!r}")) from None
 
-    async def _carry_out(
-        self, ctx: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult | types.InputRequiredResult:
+    async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> Result | types.InputRequiredResult:
         caller = self._caller_of(ctx)
         tool, understood = self._understand(caller, params)
         arguments = understood.arguments
@@ -137,11 +132,8 @@ class ToolServer:
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
-        return types.CallToolResult(
-            content=[types.TextContent(type="text", text=words)],
-            structured_content=data,
-            _meta=None if origin.name is None else self._calls.said(caller.member),
-        )
+        result = _result(words, data)
+        return result if origin.name is None else {**result, "_meta": self._calls.said(caller.member)}
 
     async def call_on_page(
         self, caller: Caller, name: str, given: dict[str, Any], typed: str, request_id: str | None
@@ -201,6 +193,11 @@ class ToolServer:
     def _origin(self, ctx: Context) -> Origin:
         meta = _meta(ctx)
         return Origin(listener_name(meta), self._session_of(ctx), run_report(meta))
+
+
+def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:
+    content = [{"type": "text", "text": words}]
+    return {"content": content, "structuredContent": data, "isError": is_error, "resultType": "complete"}
 
 
 def _render(tool: Tool, reply: Any, understood: Understood) -> tuple[str, dict[str, Any]]:

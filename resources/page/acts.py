@@ -5,7 +5,7 @@ from teamroom.server.acts.authorizations.authorizations import AUTHORIZE
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
 from teamroom.server.acts.control.policy import SET_POLICY
 from teamroom.server.acts.decisions.decisions import DECIDE
-from teamroom.server.acts.letters.channels import NOTIFY
+from teamroom.server.acts.letters.channels import NOTIFY, SETTINGS
 from teamroom.server.acts.members.members import ENROLL, REVOKE
 from teamroom.server.acts.members.sign_in import SIGN_IN
 from teamroom.server.acts.messages.messages import POST_MESSAGE
@@ -178,6 +178,21 @@ def set_policy(name: str, value: str) -> Form:
 def sign_in() -> Form:
     """Get a link to sign in on another device."""
     return form(SIGN_IN, "Get a link for another device")
+
+
+def letters() -> Form:
+    """Change one's own letters. A field that is left empty stays as it is."""
+    return form(NOTIFY, "Change", *SETTINGS)
+
+
+def add_channel() -> Form:
+    """Add a channel of one's own."""
+    return form(NOTIFY, "Add the channel", "add_channel")
+
+
+def remove_channel(number: int) -> Form:
+    """Remove a channel of one's own."""
+    return form(NOTIFY, "Remove", style="danger", remove_channel=str(number))
 
 
 def test_letter(name: str) -> Form:

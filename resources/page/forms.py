@@ -22,7 +22,10 @@ OWN_FIELDS = frozenset({TYPED, THEN, REQUEST_ID})
 LONG_CHARACTERS = 200
 """Texts that may be longer get more than one line."""
 
-Kind = Literal["line", "area", "choice", "number", "span", "check", "lines", "pairs", "json"]
+SECRET = frozenset({"add_channel"})
+"""Arguments that hold a password: a form neither shows what is typed nor fills it in again."""
+
+Kind = Literal["line", "area", "choice", "number", "span", "check", "lines", "pairs", "secret", "json"]
 
 HINTS: dict[Kind, str] = {
     "lines": "one on each line",
@@ -112,7 +115,7 @@ def field_of(act: AnyAct, name: str, value: str = "") -> Field:
         outer = within
         within = _resolved(outer["properties"][part], schema)
     last = name.rpartition(".")[2]
-    kind, pair = _kind(within, schema), _pair(within, schema)
+    kind, pair = "secret" if last in SECRET else _kind(within, schema), _pair(within, schema)
     hint = HINTS.get(kind, "") if pair is None else f"one on each line, such as {pair.example}"
     return Field(
         name=name,

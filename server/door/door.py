@@ -465,7 +465,10 @@ class Door:
         except StorageError as error:
             raise self.storage_refusal(error) from error
         if isinstance(result, Refusal):
-            raise result
+            try:
+                raise result.with_traceback(None)  # which leads to the act, and from there to the refusal
+            finally:
+                del result  # this frame is in its traceback now: who refers to itself waits for garbage collection
         return result
 
 

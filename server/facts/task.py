@@ -132,9 +132,9 @@ def unfinished_dependencies(tx: Reading, row: TaskRow) -> list[str]:
     return [task_name(id_) for id_ in tx.column(int, "unfinished_before", task=row.id)] if row.waits else []
 
 
-def cancelled_dependencies(tx: Reading, task: int) -> list[str]:
+def cancelled_dependencies(tx: Reading, row: TaskRow) -> list[str]:
     """The names of the cancelled tasks that a task depends on, which no longer hold it."""
-    return [task_name(id_) for id_ in tx.column(int, "cancelled_before", task=task)]
+    return list(map(task_name, tx.column(int, "cancelled_before", task=row.id))) if row.has_cancelled else []
 
 
 def needs_of(tx: Reading, task: int) -> list[str]:

@@ -63,7 +63,7 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
 
 def note_seen(tx: Writing, caller: Caller, upto: int) -> None:
     """Record up to which number of the log a member was shown its wakes. That alone answers none."""
-    if upto > tx.number("seen", member=caller.member):
+    if upto > tx.principal.seen:
         tx.run("see", member=caller.member, seq=upto)
 
 

@@ -53,6 +53,8 @@ class Connection:
     """The last caller on this connection; None of a stranger."""
     is_checked: bool = False
     """Whether its request waits for the room and not for the client. It is not idle then."""
+    has_arrived: bool = False
+    """Whether its newest request has arrived as a whole."""
     has_shaken_hands: bool = False
     """Whether the room has proven something on it, after which it may stay open once without a token."""
     when_lost: set[Callable[[], object]] = field(default_factory=set)
@@ -120,6 +122,11 @@ class Connections:
         if (connection := _connection_of(scope)) is not None:
             self._own(connection, caller)
 
+    def has_arrived(self, scope: Scope) -> bool:
+        """Whether a request has arrived as a whole, so that nothing of it is waited for."""
+        connection = _connection_of(scope)
+        return connection is not None and connection.has_arrived
+
     def begin_handshake(self, scope: Scope) -> bool:
         """Note a handshake on a request's connection; returns whether it is the first one there."""
         connection = _connection_of(scope)
@@ -137,9 +144,13 @@ class Connections:
         """The connection is a member's, and the one that it used last."""
         if connection not in self.open:
             return  # it is gone already
+        own = self._of_member.setdefault(caller.member, {})
+        if connection in own:
+            connection.caller = caller
+            own[connection] = own.pop(connection)
+            return
         self._disown(connection)
         connection.caller = caller
-        own = self._of_member.setdefault(caller.member, {})
         own[connection] = None
         if len(own) > self._most_of_member:
             self._displace_one_of(own)

@@ -197,7 +197,8 @@ class Gate:
         # a request whose body is still arriving is an open call too
         with self._connections.answering(scope, caller, is_stream=scope["method"] == "GET"):
             if scope["method"] == "POST":
-                body = await self._read_body(headers, receive, self._settings.body_seconds, self._settings.body_bytes)
+                seconds = None if self._connections.has_arrived(scope) else self._settings.body_seconds
+                body = await self._read_body(headers, receive, seconds, self._settings.body_bytes)
                 if body is None:
                     return  # the client left before its request was complete
                 receive = _replay(body, receive)
@@ -349,9 +350,12 @@ class Gate:
         return caller
 
     async def _read_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float, limit: int
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int
     ) -> bytes | None:
-        """The body of a request, JSON that can be parsed; None if the client left. Raises GateRefusal."""
+        """The body of a request, JSON that can be parsed; None if the client left. Raises GateRefusal.
+
+        It may take so many seconds, or None if it has arrived.
+        """
         body = await self._receive_body(headers, receive, seconds, limit, JSON)
         if body is None:
             return None
@@ -359,7 +363,7 @@ class Gate:
         return mark_lone_surrogates(body)
 
     async def _receive_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float, limit: int, kind: bytes
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int, kind: bytes
     ) -> bytes | None:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:

@@ -120,17 +120,19 @@ class Protocol(HttpToolsProtocol):
             self.connection.transport.pause_reading()
         elif not self.flow.read_paused:
             self.connection.transport.resume_reading()
-        if self._end is None and self._is_idle:
+        if self._end is None and self._is_in_head:
+            self._close_in(self._connections.head_seconds)
+        elif self._end is None and self._is_idle:
             self._close_in(self.timeout_keep_alive)
 
     # -------------------------------------------------------------- what the parser calls
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins. If its head is not there as a whole, the rest of it has a time to come: see `parse`."""
         super().on_message_begin()
-        self._is_in_head = True
+        self._is_in_head, self.connection.has_arrived = True, False
         self._headers = self._head_bytes = self._loose_bytes = 0
-        self._close_in(self._connections.head_seconds)
+        self._keep_open()
 
     def on_url(self, url: bytes) -> None:
         """A part of its address."""
@@ -164,6 +166,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """It is whole."""
         self._keep_open()
+        self.connection.has_arrived = True
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -228,12 +231,14 @@ class Protocol(HttpToolsProtocol):
         if cycle is not None and cycle.more_body:  # what is rejected is the rest of this request
             cycle.disconnected = True
             cycle.message_event.set()
+        self._line.flush()
         if cycle is None or not cycle.more_body or not cycle.response_started:
             self.connection.transport.write(rejection.answer)
         self.end()
 
     def end(self) -> None:
         """Say that no more comes; take in for a while what the client still sends, so that it reads what was said."""
+        self._line.flush()
         self._let_go()
         self.connection.is_checked = False
         transport = self.connection.transport
@@ -285,25 +290,44 @@ def _announces_body(header: tuple[bytes, bytes]) -> bool:
 
 
 class _Line(asyncio.Transport):
-    """The transport as uvicorn sees it: it is read as far as the protocol is ready, and closed without a reset."""
+    """The transport as uvicorn sees it: it is read as far as the protocol is ready, and closed without a reset.
+
+    The head of an answer is sent together with what follows in the same turn of the event loop: a packet of its own
+    would cost as much as all of the answer.
+    """
 
     def __init__(self, transport: asyncio.Transport, protocol: Protocol) -> None:
         self._transport = transport
         self._protocol: Protocol | None = protocol
+        self._kept = b""
+        """What was written first in this turn of the event loop, and is not sent yet."""
 
     def detach(self) -> None:
         """The connection is gone."""
-        self._protocol = None
+        self._protocol, self._kept = None, b""
 
     def write(self, data: Any) -> None:
         """Send bytes, unless it was said that no more come."""
-        if self._protocol is not None and not self._protocol.is_deaf:
+        if self._protocol is None or self._protocol.is_deaf:
+            return
+        if self._kept:
+            data, self._kept = self._kept + data, b""
             self._transport.write(data)
+        else:
+            self._kept = data
+            self._protocol.loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Send what is kept."""
+        kept, self._kept = self._kept, b""
+        if kept:
+            self._transport.write(kept)
 
     def close(self) -> None:
         """Close once all is sent; what the client still sends is taken in for a while."""
         if self._protocol is None or self.is_closing():
             return
+        self.flush()
         if self._protocol.has_more_to_take:
             self._protocol.end()
         else:
@@ -332,4 +356,4 @@ class _Line(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """How many bytes wait to be sent."""
-        return self._transport.get_write_buffer_size()
+        return len(self._kept) + self._transport.get_write_buffer_size()

@@ -7,7 +7,7 @@ until it first waits for the store. From then on the store serves the members in
 
 import asyncio
 import sys
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Self
@@ -19,7 +19,7 @@ MEMBER_AT_ONCE = 1
 """Calls of one member that have their turn at once."""
 
 TURN_SECONDS = 0.25
-"""How long a turn lasts at most, whatever its call waits for: a client can make calls that never come to an end."""
+"""How long a turn lasts at most while another call of its member waits: a client can make calls that never end."""
 
 SWITCH_SECONDS, CROWDED_SWITCH_SECONDS = 0.005, 0.0001
 """How soon another thread gets the interpreter, usually and while calls wait for their turn.
@@ -45,7 +45,7 @@ class Turn:
     def __init__(self, turns: "Turns", member: int) -> None:
         self._turns: Turns | None = turns
         self._member = member
-        self._end = asyncio.get_running_loop().call_later(TURN_SECONDS, self.end)
+        self._end: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -53,12 +53,18 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         self.end()
 
+    def limit(self) -> None:
+        """End it in `TURN_SECONDS`, because another call waits for it."""
+        if self._end is None:
+            self._end = asyncio.get_running_loop().call_later(TURN_SECONDS, self.end)
+
     def end(self) -> None:
         """Let the member's next call begin; once is enough."""
         turns, self._turns = self._turns, None
         if turns is not None:
-            self._end.cancel()
-            turns.let_go(self._member)
+            if self._end is not None:
+                self._end.cancel()
+            turns.let_go(self, self._member)
 
 
 OWN_TURN: ContextVar[Turn | None] = ContextVar("own_turn", default=None)
@@ -80,42 +86,46 @@ class Turns:
     def __init__(self, on_crowded: Callable[[bool], object] = lambda is_crowded: None) -> None:
         self._on_crowded = on_crowded
         self._waited = self._is_crowded = False
-        self._waiting: dict[int, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[int, deque[asyncio.Future[Turn]]] = {}
         self._next: dict[int, None] = {}
         """Members that wait and may begin a call, the one that waits longest first."""
-        self._of_member: Counter[int] = Counter()
+        self._of_member: dict[int, set[Turn]] = {}
         self._left = BEGUN_AT_ONCE
         self._is_renewing = False
 
     async def begin(self, member: int) -> Turn:
         """Return once a call of this member may begin; its turn then lasts until it is ended."""
-        if self._left and self._of_member[member] < MEMBER_AT_ONCE:
-            self._take(member)
-        else:
-            await self._wait(member)
-        return Turn(self, member)
+        if self._left and self._may_begin(member):
+            return self._take(member)
+        return await self._wait(member)
 
-    def let_go(self, member: int) -> None:
+    def let_go(self, turn: Turn, member: int) -> None:
         """A turn of this member is over."""
-        self._of_member[member] -= 1
-        if not self._of_member[member]:
+        own = self._of_member[member]
+        own.discard(turn)
+        if not own:
             del self._of_member[member]
         if member in self._waiting:
             self._next[member] = None
             self._renew_soon()
 
-    async def _wait(self, member: int) -> None:
-        """Wait behind the member's other calls. The turn is taken when this returns."""
-        begun = asyncio.get_running_loop().create_future()
+    def _may_begin(self, member: int) -> bool:
+        return len(self._of_member.get(member, ())) < MEMBER_AT_ONCE
+
+    async def _wait(self, member: int) -> Turn:
+        """Wait behind the member's other calls."""
+        begun: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
         self._note_crowd()
         self._waiting.setdefault(member, deque()).append(begun)
-        if self._of_member[member] < MEMBER_AT_ONCE:
+        for turn in self._of_member.get(member, ()):
+            turn.limit()
+        if self._may_begin(member):
             self._next[member] = None
         try:
-            await begun
+            return await begun
         except asyncio.CancelledError:
             if not begun.cancelled():
-                self.let_go(member)  # it had begun, and its client left in that moment
+                begun.result().end()  # it had begun, and its client left in that moment
             raise
 
     def _note_crowd(self) -> None:
@@ -135,10 +145,14 @@ class Turns:
             self._is_crowded = False
             self._on_crowded(False)
 
-    def _take(self, member: int) -> None:
+    def _take(self, member: int) -> Turn:
         self._renew_soon()
         self._left -= 1
-        self._of_member[member] += 1
+        turn = Turn(self, member)
+        self._of_member.setdefault(member, set()).add(turn)
+        if member in self._waiting:
+            turn.limit()
+        return turn
 
     def _renew_soon(self) -> None:
         if not self._is_renewing:
@@ -160,7 +174,6 @@ class Turns:
         if not own:
             del self._waiting[member]
         if not begun.done():  # its client is still there
-            self._take(member)
-            begun.set_result(None)
-        if own and self._of_member[member] < MEMBER_AT_ONCE:
+            begun.set_result(self._take(member))
+        if own and self._may_begin(member):
             self._next[member] = None

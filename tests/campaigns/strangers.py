@@ -266,8 +266,7 @@ class Stranger(asyncio.Protocol):
 
     # what asyncio calls
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.transport = transport
 
     def pause_writing(self) -> None:

@@ -215,6 +215,28 @@ async def test_a_policy_changes_from_the_next_act_on(room: RunningRoom) -> None:
     assert (await found["builder"].refused("claim_task", task=another))["code"] == "wip_cap"
 
 
+async def test_a_person_changes_her_letters_and_channels_at_once(room: RunningRoom) -> None:
+    secret = "json://example.org/very-secret-password"
+    async with visitor(room) as browser:
+        page = await browser.get("/settings")
+        page = await browser.send(
+            page.form("notify", "Change"), quiet="22:00-07:00", zone="Europe/Berlin", suspects="yes"
+        )
+        assert "quiet hours 22:00-07:00" in page.text
+        assert "time zone Europe/Berlin" in page.text
+        assert "told about suspects: yes" in page.text
+        page = await browser.send(page.form("notify", "Add the channel"), add_channel=secret)
+        assert "json: nothing delivered yet" in page.text
+        for path in ("/settings", "/log", "/acts", "/members/olga", "/"):
+            assert "very-secret" not in (await browser.get(path)).answer.text
+        page = await browser.send(page.form("notify", "Remove"))
+        assert "You have no channel" in page.text
+        refused = await browser.send(page.form("notify", "Change"), quiet="all night")
+        assert refused.status == 400
+    kept = b"".join(path.read_bytes() for path in room.folder.rglob("*") if path.is_file())
+    assert b"very-secret" not in kept, "the channel is removed, and nothing else ever had its address"
+
+
 async def test_every_act_of_the_shell_has_a_form(room: RunningRoom) -> None:
     from teamroom.server.acts.act import Act
     from teamroom.tools.serve import TOOLS

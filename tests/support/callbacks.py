@@ -7,12 +7,14 @@ at the end of the step (setup, call or teardown) in which it came.
 import asyncio
 from typing import Any
 
+import uvloop
+
 _unseen: list[Exception] = []
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """An event loop that keeps every exception that nobody saw."""
-    loop = asyncio.new_event_loop()
+    """An event loop as `teamroom up` has it, which keeps every exception that nobody saw."""
+    loop = uvloop.new_event_loop()
     loop.set_exception_handler(_keep)
     return loop
 

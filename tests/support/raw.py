@@ -2,13 +2,13 @@
 
 import contextlib
 import json
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import httptools
-from mcp.shared.inbound import encode_header_value
 
 from tests.support.bounds import BOUND_SECONDS
 
@@ -149,8 +149,20 @@ def posted(port: int, token: str | None, body: bytes, headers: Headers = ()) -> 
 
 def modern_headers(method: str, name: str | None = None) -> list[tuple[str, str]]:
     """The headers that repeat the body of a modern request."""
-    named = [("mcp-name", encode_header_value(name))] if name is not None else []
+    named = [("mcp-name", _header_value(name))] if name is not None else []
     return [("mcp-protocol-version", MODERN), ("mcp-method", method), *named]
+
+
+def _header_value(name: str) -> str:
+    """A name as a header carries it. What is no plain word needs the SDK, which is loaded only for that."""
+    if _PLAIN.fullmatch(name):
+        return name
+    from mcp.shared.inbound import encode_header_value
+
+    return encode_header_value(name)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:-]+")
 
 
 def message(method: str, params: Any, id_: Any = 1) -> bytes:

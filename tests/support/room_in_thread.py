@@ -141,7 +141,7 @@ def is_within(now: tuple[int, ...], at_most: tuple[int, ...]) -> bool:
 def room_in_thread(folder: Path, **settings: Any) -> Iterator[RoomInThread]:
     """A room served from a thread of its own."""
     with (
-        start_blocking_portal("asyncio") as portal,
+        start_blocking_portal("asyncio", {"use_uvloop": True}) as portal,
         portal.wrap_async_context_manager(running_room(folder, **settings)) as running,
         logged() as log,
     ):

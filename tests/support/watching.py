@@ -196,7 +196,7 @@ def watched_room(folder: Path, **settings: float) -> Iterator[WatchedRoom]:
     """A room with its supervisor, served from a thread; its members are judged soon."""
     soon = {"live_interval_seconds": 10.0, "presence_write_seconds": 0.0, **settings}
     with contextlib.ExitStack() as serving:
-        portal = serving.enter_context(start_blocking_portal("asyncio"))
+        portal = serving.enter_context(start_blocking_portal("asyncio", {"use_uvloop": True}))
         opened = running_room(folder / "room", supervised=True, **soon)
         running = serving.enter_context(portal.wrap_async_context_manager(opened))
         room = WatchedRoom(folder, Served(running.folder, running.url, serving.close))

@@ -60,6 +60,14 @@ async def test_a_task_that_was_finished_elsewhere_is_done_by_import_and_keeps_it
     assert "reserved" in refusal["why"]
 
 
+async def test_a_summary_of_what_is_not_done_is_left_out_of_the_task_and_of_the_log(room: RunningRoom) -> None:
+    owner = await room.owner()
+    assert await imported(owner, summary="half of it works") == ("created", [])
+    assert (await shown(owner))["summary"] == ""
+    verdict = await anyio.to_thread.run_sync(verified, room.folder)
+    assert verdict.good, verdict
+
+
 async def test_a_repeated_import_changes_what_nobody_changed_here_and_names_the_rest(room: RunningRoom) -> None:
     owner = await room.owner()
     (builder,) = await room.enroll("builder")

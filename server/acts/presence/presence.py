@@ -46,7 +46,7 @@ from teamroom.server.rules.leases import Pause, lease_seconds
 from teamroom.server.rules.text import add_quote, is_members_text, quote_wake, state_in_words
 from teamroom.server.store.rows.control import PauseRow
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.members import NoteRow, Principal
+from teamroom.server.store.rows.members import KindsWaiting, NoteRow, Principal
 from teamroom.server.store.rows.messages import UnwokenReply
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading, Writing
@@ -213,8 +213,10 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
     cursor = _acknowledge(tx, caller, arguments.after, row.acknowledged)
     if row.epoch != tx.head.epoch:
         tx.run("join_epoch", member=caller.member, epoch=tx.head.epoch)
-    reviews = replace_lost_reviewers(tx, caller.member)
-    wakes, seen = pending_wakes(tx, cursor, tx.head.seq)
+    found = tx.only(KindsWaiting, "kinds_waiting", member=caller.member, after=cursor)
+    reviews = replace_lost_reviewers(tx, caller.member) if found.reviews else []
+    is_woken = row.has_wakes or caller.member in tx.effects.woken
+    wakes, seen = pending_wakes(tx, cursor, tx.head.seq) if is_woken else ([], tx.head.seq)
     note_seen(tx, caller, seen)
     return CheckedIn(
         receipt=receipt,
@@ -223,14 +225,14 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         mode=mode,
         changes=tx.head.seq - cursor,
         wakes=wakes,
-        tasks=tasks_of(tx, caller.member),
-        offers=offers_to(tx, caller.member),
-        probes=open_probes(tx, caller),
+        tasks=tasks_of(tx, caller.member) if found.tasks else [],
+        offers=offers_to(tx, caller.member) if row.has_offers else [],
+        probes=open_probes(tx, caller) if found.capabilities else [],
         reviews=reviews,
-        reminders=reminders_of(tx, caller.member),
+        reminders=reminders_of(tx, caller.member) if found.reminders else [],
         challenge=open_question(tx, caller.member) if row.trouble else None,
-        decisions=decisions_of(tx, caller, cursor),
-        quiet=_quiet_messages(tx, caller.member, cursor),
+        decisions=decisions_of(tx, caller, cursor) if found.decisions or caller.kind == "human" else [],
+        quiet=_quiet_messages(tx, caller.member, cursor) if found.messages else [],
     )
 
 
@@ -254,11 +256,12 @@ def heartbeat(tx: Writing, caller: Caller, arguments: Heartbeat) -> Beat:
     if active and (arguments.note or arguments.busy_until or arguments.task):
         receipt = _progress(tx, caller, row, arguments)
     wakes = tx.number("count_pending_wakes", member=caller.member, after=row.acknowledged) if row.has_wakes else 0
+    offers = tx.number("count_open_offers_to", member=caller.member, now=tx.now) if row.has_offers else 0
     return Beat(
         receipt=receipt,
         standing="active" if active else "paused",
         **({} if active else pause_details(tx, row)),
-        pending=Pending(wakes=wakes, offers=tx.number("count_open_offers_to", member=caller.member, now=tx.now)),
+        pending=Pending(wakes=wakes, offers=offers),
     )
 
 

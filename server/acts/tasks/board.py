@@ -148,7 +148,7 @@ def _line(tx: Reading, task: StoredTask, before: list[str]) -> TaskLine:
         lease_until=task.lease_until(tx),
         overdue=task.overdue_seconds(tx.now, tx.settings) > 0,
         waiting_for=waiting.get(task.state),
-        cancelled=cancelled_dependencies(tx, task.id) if task.state not in ("done", "cancelled") else [],
+        cancelled=cancelled_dependencies(tx, row) if task.state not in ("done", "cancelled") else [],
     )
 
 

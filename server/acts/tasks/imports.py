@@ -178,7 +178,7 @@ def _append(tx: Writing, caller: Caller, arguments: ImportTask, name: str, again
             "external": arguments.external,
             "title": arguments.title,
             "text": text_digest(arguments.detail or ""),
-            "summary": arguments.summary or "",
+            "summary": _summary(arguments),
             "done": arguments.done,
         },
     )
@@ -188,6 +188,11 @@ def _dates(arguments: ImportTask, seq: int) -> dict[str, float | None]:
     """What the origin of a task keeps of an import."""
     closed = arguments.closed_at if arguments.done else None
     return {"seq": seq, "created_date": arguments.created_at, "closed_date": closed}
+
+
+def _summary(arguments: ImportTask) -> str:
+    """The summary that a task gets: only a finished one has any."""
+    return (arguments.summary or "") if arguments.done else ""
 
 
 def _put(tx: Writing, caller: Caller, id_: int, arguments: ImportTask, seq: int) -> None:
@@ -200,7 +205,7 @@ def _put(tx: Writing, caller: Caller, id_: int, arguments: ImportTask, seq: int)
         priority=arguments.priority,
         due=None if arguments.due is None else WallTime(arguments.due),
         state="done" if arguments.done else "open",
-        summary=(arguments.summary or "") if arguments.done else "",
+        summary=_summary(arguments),
         seq=seq,
     )
     task_changed(tx, id_)

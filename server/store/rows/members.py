@@ -36,7 +36,19 @@ class Principal(NamedTuple):
     room_state: str | None
     room_until: float | None
     has_wakes: bool
+    has_offers: bool
     has_former_names: bool
+
+
+class KindsWaiting(NamedTuple):
+    """What there may be for a member, of each kind that a check-in shows."""
+
+    tasks: bool
+    capabilities: bool
+    reviews: bool
+    reminders: bool
+    decisions: bool
+    messages: bool
 
 
 class TokenRow(NamedTuple):

@@ -9,7 +9,10 @@ TaskState = Literal["open", "claimed", "blocked", "offered", "in_review", "done"
 
 
 class TaskRow(NamedTuple):
-    """A task with the names around it and its open offer, if there is one. `evidence` is JSON."""
+    """A task with the names around it and its open offer, if there is one. `evidence` is JSON.
+
+    `has_cancelled`: whether it depends on cancelled tasks.
+    """
 
     id: int
     title: str
@@ -56,6 +59,7 @@ class TaskRow(NamedTuple):
     receiver: int | None
     offer_expires_at: float | None
     receiver_name: str | None
+    has_cancelled: bool
 
 
 class DependencyRow(NamedTuple):

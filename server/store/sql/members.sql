@@ -2,7 +2,8 @@
 
 -- name: principal
 -- Everything that decides whether a token may act, in one row: token, member, owner, standing at three levels. Whether the
--- member has wakes that it has not acknowledged, and whether the room has former names, spare most acts a statement.
+-- member has wakes that it has not acknowledged or open offers, and whether the room has former names, spare most acts a
+-- statement.
 select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
     token.revoked_at as revoked_at,
     member.id as member, member.name as name, member.kind as kind, member.role as role,
@@ -15,6 +16,7 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     exists (
         select 1 from wake where wake.member = token.member and wake.seq > member.acknowledged
     ) as has_wakes,
+    exists (select 1 from offer where offer.receiver = token.member and offer.state = 'offered') as has_offers,
     exists (select 1 from former_name) as has_former_names
 from token
 join head on head.id = 1
@@ -24,6 +26,24 @@ left join presence on presence.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where token.id = :token
+
+-- name: kinds_waiting
+-- Of what a check-in shows a member, what there may be: most kinds are empty, and each takes a statement. Anything that
+-- waits for a review counts, because its reviewer may be lost.
+select
+    exists (select 1 from task where holder = :member and state in ('claimed', 'blocked', 'offered')) as tasks,
+    exists (select 1 from capability where member = :member) as capabilities,
+    exists (select 1 from task where state = 'in_review') as reviews,
+    exists (select 1 from reminder where member = :member) as reminders,
+    exists (select 1 from decision where asker = :member and state = 'open')
+        or exists (select 1 from decision where asker = :member and state <> 'open' and settled_seq > :after)
+        as decisions,
+    coalesce((
+        select message.seq from addressee join message on message.id = addressee.message
+        where addressee.member = :member
+        order by addressee.message desc
+        limit 1
+    ), 0) > :after as messages
 
 -- name: token_by_hash
 -- `replaces`: the token whose holder replaced it with this one, and that is in force until this one is first used.

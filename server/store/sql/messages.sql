@@ -66,15 +66,16 @@ select message from addressee where member = :mention and message >= :first orde
 select message from addressee where member = :mention and message < :end order by message desc limit :limit
 
 -- name: nth_newest_of_kind
--- When a member posted a message of a kind, newest first. Folded messages do not count.
+-- When a member posted a message of a kind, newest first. Folded messages do not count. Without the cast, SQLite would
+-- prepare the statement at each call: see `board_in_state`.
 select entry_age.at
-from (
+from entry_age
+where entry_age.seq = (
     select message.seq from message
-    where message.author = :author and message.kind = :kind and message.folded = 0
+    where message.author = :author and message.kind = cast(:kind as text) and message.folded = 0
     order by message.id desc
     limit 1 offset :offset
-) as nth
-join entry_age on entry_age.seq = nth.seq
+)
 
 -- name: last_turns
 -- The newest message from one member to another, and the newest in the other direction.

@@ -13,7 +13,11 @@ select task.*, creator.name as creator_name, creator.owner as creator_owner, hol
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
+    receiver.name as receiver_name,
+    exists (
+        select 1 from dependency join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state = 'cancelled'
+    ) as has_cancelled
 from task
 join member as creator on creator.id = task.creator
 left join member as holder on holder.id = task.holder
@@ -31,7 +35,11 @@ select task.*, creator.name as creator_name, creator.owner as creator_owner, hol
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
+    receiver.name as receiver_name,
+    exists (
+        select 1 from dependency join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state = 'cancelled'
+    ) as has_cancelled
 from task
 join member as creator on creator.id = task.creator
 left join member as holder on holder.id = task.holder
@@ -46,12 +54,17 @@ order by task.id
 limit :limit
 
 -- name: board_in_state
--- The same of the tasks in one state.
+-- The same of the tasks in one state. SQLite prepares a statement again at each call if it compares a parameter as it
+-- stands with a column whose values a partial index lists; so here and in other statements, the parameter is cast.
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
+    receiver.name as receiver_name,
+    exists (
+        select 1 from dependency join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state = 'cancelled'
+    ) as has_cancelled
 from task
 join member as creator on creator.id = task.creator
 left join member as holder on holder.id = task.holder
@@ -61,7 +74,7 @@ left join member as completer on completer.id = task.completed_by
 left join member as answers on answers.id = completer.owner
 left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
-where task.id > :after and task.state = :state
+where task.id > :after and task.state = cast(:state as text)
 order by task.id
 limit :limit
 
@@ -71,7 +84,11 @@ select task.*, creator.name as creator_name, creator.owner as creator_owner, hol
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
+    receiver.name as receiver_name,
+    exists (
+        select 1 from dependency join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state = 'cancelled'
+    ) as has_cancelled
 from task
 join member as creator on creator.id = task.creator
 left join member as holder on holder.id = task.holder

@@ -1,9 +1,9 @@
 """Commits acts: many in one transaction, each in a savepoint, on the one connection that writes.
 
-Acts that wait share a transaction and its one sync. The writer has the thread and answers the callers. The SELECTs of
-an act share a budget of steps; an act that needs more is undone alone, and refused. If SQLite itself ends a batch (a
-full disk rolls back released savepoints too), each act runs again alone. On a full disk, the reserve is released, and
-only the acts that it is kept for run until there is space again.
+Acts that wait share a transaction and its one sync. An act that writes nothing takes no savepoint. The writer has the
+thread and answers the callers. The SELECTs of an act share a budget of steps; an act that needs more is undone alone,
+and refused. If SQLite itself ends a batch (a full disk rolls back released savepoints too), each act runs again alone.
+On a full disk, the reserve is released, and only the acts that it is kept for run until there is space again.
 """
 
 import asyncio
@@ -194,10 +194,9 @@ class Committer:
         Raises TooLargeError if the SELECTs of the function take more steps than an act may; the batch goes on.
         """
         before = head.copy()
-        self._execute("savepoint")
-        tx = Writing(self.stepped, self.context, head, self.stepped.lift_limit)
-        self.stepped.begin()
+        self.stepped.begin(self._mark)
         try:
+            tx = Writing(self.stepped, self.context, head, self.stepped.lift_limit)
             job.result = work(tx)
             tx.end()
         except sqlite3.IntegrityError as error:
@@ -216,7 +215,8 @@ class Committer:
             raise RuntimeError(f"an act broke off: {error!r}") from error
         finally:
             self.stepped.end()
-        self._execute("release")
+        if self.stepped.has_written:
+            self._execute("release")
         job.effects, job.seq = tx.effects, head.seq
 
     def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
@@ -378,9 +378,14 @@ class Committer:
         except Exception as error:
             job.error = error
 
+    def _mark(self) -> None:
+        """Begin the savepoint of an act."""
+        self._execute("savepoint")
+
     def _undo(self, head: Head, before: Head) -> None:
-        self._execute("undo")
-        self._execute("release")
+        if self.stepped.has_written:
+            self._execute("undo")
+            self._execute("release")
         head.restore(before)
 
     def _abandon(self) -> None:

@@ -81,7 +81,11 @@ select task.*, creator.name as creator_name, creator.owner as creator_owner, hol
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name
+    receiver.name as receiver_name,
+    exists (
+        select 1 from dependency join task as before on before.id = dependency.needs_task
+        where dependency.task = task.id and before.state = 'cancelled'
+    ) as has_cancelled
 from (
     select rowid as id from task_text
     where task_text match :words and rowid > :after

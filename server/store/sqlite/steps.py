@@ -6,7 +6,7 @@ measure the work, never the machine: a crowded machine refuses nothing that an i
 
 import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -22,16 +22,23 @@ class SteppedConnection:
         self._budget = budget
         self._left = math.inf
         self._may_end = False
+        self._before_writing: Callable[[], object] | None = None
+        self.has_written = False
+        """Whether a statement of the act that began last has written, or failed to."""
         self.watch()
 
     def watch(self) -> None:
         """Let SQLite report the steps of this connection here."""
         self.connection.set_progress_handler(self._count, COUNTED_STEPS)
 
-    def begin(self) -> None:
-        """An act or a read begins, with its whole budget."""
+    def begin(self, before_writing: Callable[[], object] | None = None) -> None:
+        """An act or a read begins, with its whole budget.
+
+        `before_writing` is called before its first statement that writes.
+        """
         self._left = self._budget
-        self._may_end = True
+        self._may_end, self.has_written = True, False
+        self._before_writing = before_writing
 
     def lift_limit(self) -> None:
         """Let the rest of it take as many steps as it needs."""
@@ -51,9 +58,16 @@ class SteppedConnection:
             return self.connection.execute(sql, parameters)
         may_end, self._may_end = self._may_end, False
         try:
+            if not self.has_written:
+                self._note_writing()
             return self.connection.execute(sql, parameters)
         finally:
             self._may_end = may_end
+
+    def _note_writing(self) -> None:
+        if self._before_writing is not None:
+            self._before_writing()
+        self.has_written = True
 
     def _count(self) -> bool:
         if not self._may_end:
