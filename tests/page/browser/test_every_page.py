@@ -119,6 +119,21 @@ def test_what_is_shown_once_the_keys_and_an_answer_are_readable_too(browser: Bro
         page.get_by_role("button", name="Undo").click()
 
 
+NOTHING_LEAVES_ITS_COLUMN = """
+(part) => [...part.querySelectorAll("*")].every((one) =>
+  one.closest(".hidden") || one.getBoundingClientRect().right <= part.getBoundingClientRect().right + 1)
+"""
+
+
+@pytest.mark.parametrize("width", [360, 390, 640, 900, 1000, 1100, 1250, 1440, 1920])
+def test_no_column_reaches_into_the_next_one(browser: Browser, full: Full, width: int) -> None:
+    with person(browser, full.room, None, storage_state=full.session, size=(width, 800)) as olga:
+        page = olga.go("/")
+        assert sideways_pixels(page) == 0
+        for part in page.locator("[data-part]").all():
+            assert part.evaluate(NOTHING_LEAVES_ITS_COLUMN), part.get_attribute("id")
+
+
 def test_times_are_in_the_zone_of_the_reader_with_the_exact_one_on_hover(browser: Browser, full: Full) -> None:
     with person(browser, full.room, None, storage_state=full.session, timezone_id="Asia/Kolkata") as olga:
         time = olga.go("/").locator("#part-stream time").first
