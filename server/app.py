@@ -303,7 +303,9 @@ class Room:
         """What browsers are answered: the page, over the one door."""
         asking = Asking(self.door, self.bus, self.settings)
         tools = ToolServer(self.door, None, asking, caller_of, session_of, self.faults)
-        page = Page(self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered())
+        page = Page(
+            self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered(), self.clock.wall
+        )
         self._on_changed = page.changed
         return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
 

@@ -120,7 +120,7 @@ class ToolServer:
 
     async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> Result | types.InputRequiredResult:
         caller = self._caller_of(ctx)
-        tool, understood = self._understand(caller, params)
+        tool, understood = self._understand(caller, params.name, params.arguments)
         arguments = understood.arguments
         confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
         if isinstance(confirmation, types.InputRequiredResult):
@@ -143,9 +143,10 @@ class ToolServer:
         To send the form is the yes. `typed`: the name that the person typed, where the tool wants one. Raises Refusal.
         """
         try:
-            tool = _find(name)
-            understood = read_arguments(tool, given, caller.name, KNOWN)
+            tool, understood = self._understand(caller, name, given)
             require_typed(tool, understood.arguments, typed)
+            if request_id is not None:
+                require_request_id(request_id)
             reply = await self._run(tool, caller, understood.arguments, request_id, Origin(None, None), None)
             return _render(tool, reply, understood)
         except Refusal as refusal:
@@ -158,11 +159,11 @@ class ToolServer:
         if not isinstance(meta, dict) or LISTENER not in meta:
             self._calls.note(self._caller_of(ctx).member, refused)
 
-    def _understand(self, caller: Caller, params: types.CallToolRequestParams) -> tuple[Tool, Understood]:
+    def _understand(self, caller: Caller, name: str, given: dict[str, Any] | None) -> tuple[Tool, Understood]:
         """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
         try:
-            tool = _find(params.name)
-            return tool, read_arguments(tool, params.arguments, caller.name, KNOWN)
+            tool = _find(name)
+            return tool, read_arguments(tool, given, caller.name, KNOWN)
         except Refusal as refusal:
             self._door.rates.require_care(caller)
             self._door.rates.note_refusal(caller, refusal)
@@ -224,8 +225,11 @@ def _known_name(name: str) -> str:
 def _request_id(ctx: Context) -> str | None:
     meta = _meta(ctx)
     value = meta.get(REQUEST_ID) if isinstance(meta, dict) else None
-    if value is None:
-        return None
+    return None if value is None else require_request_id(value)
+
+
+def require_request_id(value: Any) -> str:
+    """A request id that is a short text. Raises Refusal."""
     if not isinstance(value, str) or not 0 < len(value) <= REQUEST_ID_CHARACTERS or not value.isprintable():
         raise Refusal(
             "invalid",

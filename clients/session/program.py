@@ -22,7 +22,7 @@ PLACES = {"--data": Path, "--token-file": Path, "--url": str}
 
 FOLDER = "--data"
 
-FOLDERS_COMMANDS = frozenset({"up", "down", "service", "verify", "seal", "backup", "restore", "recover"})
+FOLDERS_COMMANDS = frozenset({"up", "demo", "down", "service", "verify", "seal", "backup", "restore", "recover"})
 """The commands that work on a folder, and take no other of these options."""
 
 NO_ROOMS_COMMANDS = frozenset({"help", "completion"})

@@ -147,17 +147,18 @@ def kill(name: str) -> Form:
 
 def rotate(name: str, label: str = "") -> Form:
     """Give a member a new token in the place of one."""
-    return form(ENROLL, "Give it a new token", "label", values={"label": label}, name=name, rotate="true")
+    fields = ("label", "expires_seconds")
+    return form(ENROLL, "Give a new token", *fields, values={"label": label}, name=name, rotate="true")
 
 
 def revive(name: str) -> Form:
     """Revive a killed member."""
-    return form(ENROLL, "Revive it", name=name, revive="true")
+    return form(ENROLL, "Revive", "expires_seconds", name=name, revive="true")
 
 
 def rename(name: str) -> Form:
     """Give a member another name."""
-    return form(ENROLL, "Rename it", "rename", name=name)
+    return form(ENROLL, "Rename", "rename", name=name)
 
 
 def revoke(name: str) -> Form:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, Literal
 
 from teamroom.server.acts.act import AnyAct
+from teamroom.server.refusals import Refusal
 from teamroom.server.rules.spans import parse_span
 
 TYPED = "typed"
@@ -34,6 +35,10 @@ HINTS: dict[Kind, str] = {
 }
 
 
+LINK, OTHER = "link", "other"
+"""The kinds of what a line names without saying its kind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """How an object of two texts is written on one line: the names of both, and what stands between them."""
@@ -43,10 +48,16 @@ class Pair:
     between: str
     example: str
 
-    def read(self, line: str) -> dict[str, str]:
-        """The object that a line means. Without what stands between, the line is the second text."""
+    def read(self, line: str, kinds: tuple[str, ...]) -> dict[str, str]:
+        """The object that a line means. `kinds`: what the first text can be, if not everything.
+
+        A line without what stands between is the second text; then an address is a link.
+        """
         first, found, second = line.partition(self.between)
-        return {self.first: first.strip(), self.second: second.strip()} if found else {self.second: line}
+        if found and (not kinds or first.strip().lower() in kinds):
+            return {self.first: first.strip(), self.second: second.strip()}
+        kind = {self.first: LINK if "://" in line else OTHER} if kinds else {}
+        return {**kind, self.second: line}
 
 
 PAIRS = (
@@ -121,7 +132,7 @@ def field_of(act: AnyAct, name: str, value: str = "") -> Field:
         name=name,
         label=last.replace("_", " ").strip().capitalize(),
         kind=kind,
-        choices=tuple(map(str, within.get("enum", ()))),
+        choices=tuple(map(str, _choices(within, pair, schema))),
         is_required=last in outer.get("required", ()),
         hint=str(outer["properties"][last].get("description", "")) or hint,
         value=value,
@@ -147,6 +158,10 @@ def arguments_of(act: AnyAct, sent: Mapping[str, list[str]]) -> dict[str, Any]:
         *above, last = name.split(".")
         for part in above:
             inside = inside.setdefault(part, {})
+            if not isinstance(inside, dict):
+                raise Refusal("invalid", f"The form gives {part} both whole and in parts.", "Send one of them.")
+        if isinstance(inside.get(last), dict):
+            raise Refusal("invalid", f"The form gives {last} both whole and in parts.", "Send one of them.")
         inside[last] = value
     return found
 
@@ -156,7 +171,7 @@ def _value(field: Field, text: str) -> Any:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     is_list = field.kind in ("lines", "pairs") and not text.lstrip().startswith("[")
     if is_list and (lines or field.is_required):
-        return lines if field.pair is None else [field.pair.read(line) for line in lines]
+        return lines if field.pair is None else [field.pair.read(line, field.choices) for line in lines]
     if not text.strip():
         return None
     if field.kind == "span" and (seconds := parse_span(text.strip())) is not None:
@@ -197,6 +212,15 @@ def _kind(found: dict[str, Any], schema: dict[str, Any]) -> Kind:
     if kind == "object":
         return "json"
     return "area" if found.get("maxLength", 0) > LONG_CHARACTERS and "pattern" not in found else "line"
+
+
+def _choices(found: dict[str, Any], pair: Pair | None, schema: dict[str, Any]) -> list[Any]:
+    """What a field can be; of a list of objects, what the first text of each can be. Empty: everything."""
+    if pair is not None:
+        item = _resolved(found.get("items", {}), schema)
+        found = _resolved(item["properties"][pair.first], schema)
+    choices: list[Any] = found.get("enum", [])
+    return choices
 
 
 def _pair(found: dict[str, Any], schema: dict[str, Any]) -> Pair | None:

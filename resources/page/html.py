@@ -37,10 +37,13 @@ def environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     made.filters |= {"time": show_time, "said": isolate, "linked": link_names, "words": state_in_words}
     made.filters["at"] = link_member
     made.globals |= {"asset": path_of}
+    for name in made.list_templates():
+        made.get_template(name)  # all now: an upgrade in place must not mix two releases
     return made
 
 

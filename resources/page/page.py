@@ -3,8 +3,9 @@
 import json
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -16,13 +17,16 @@ from teamroom.resources.page.forms import REQUEST_ID, THEN, TYPED, arguments_of,
 from teamroom.resources.page.html import render
 from teamroom.resources.page.live import Bodies, Live
 from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
+from teamroom.resources.page.reading import AddressRefusal
 from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
+from teamroom.server.acts.presence.me import LISTEN
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
+from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
-from teamroom.server.http.visits import NO_STORE, STREAM_PATH, Answer, Visit
+from teamroom.server.http.visits import NO_STORE, PART_PATH, STREAM_PATH, Answer, Visit
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.joining import entries_of_chat_clients, lines_of_harnesses
@@ -50,9 +54,11 @@ PASSING = ("too_large", "busy")
 SIGN_OUT_PATH = "/sign-out"
 
 ACT = "/act/"
-PART = "/part/"
 
 REQUEST_ID_BYTES = 12
+
+DONE_SECONDS = 600.0
+"""For how long an act is shown on top of the page that it led to, with its undo."""
 
 SHOWN_ONCE = ("token", "code")
 """Members of a reply that are shown once, so that the reply itself is shown instead of the page before."""
@@ -82,9 +88,10 @@ class Page:
         settings: Settings,
         run: RunTool,
         offered: Mapping[str, Offered],
+        wall: Clock,
     ) -> None:
         self._door, self._faults, self._settings = door, faults, settings
-        self._run, self._offered = run, offered
+        self._run, self._offered, self._wall = run, offered, wall
         self._base = settings.path_prefix
         self._live = Live(door, push, bus)
         self.shared = Shared()
@@ -96,21 +103,27 @@ class Page:
     def serves(self, path: str) -> bool:
         """Whether a path is the page's."""
         known = (SIGN_IN_PATH, SIGN_OUT_PATH, STREAM_PATH)
-        return path in known or path.startswith((ACT, PART, ASSETS)) or views.find(path) is not None
+        return path in known or path.startswith((ACT, PART_PATH, ASSETS)) or views.find(path) is not None
 
     async def answer(self, visit: Visit) -> Answer:
         """Answer one visit; a refusal and a fault are shown as a page."""
         try:
             return await self._answer(visit)
+        except AddressRefusal as refusal:
+            if visit.caller is not None:
+                self._door.rates.note_refusal(visit.caller, refusal)
+            return self._refused(visit, refusal)
         except Refusal as refusal:
             return self._refused(visit, refusal)
         except Exception:
             words = self._faults.report(f"the page {visit.path[:60]!r}")
             return self.refuse(500, "storage", words, "Go back and try again. If it stays so: teamroom doctor")
 
-    def refuse(self, status: int, code: str, why: str, fix: str) -> Answer:
-        """A refusal as a page, for a visit of which nothing else is known."""
+    def refuse(self, status: int, code: str, why: str, fix: str, by_script: bool = False) -> Answer:
+        """A refusal as a page, for a visit of which nothing else is known; as data if the page's script asked."""
         refusal = {"code": code, "why": why, "fix": fix}
+        if by_script:
+            return Answer(json.dumps(refusal).encode(), status, JSON)
         return Answer(self._render("refused.html", title="Refused", refusal=refusal, me=None, back=""), status)
 
     async def _answer(self, visit: Visit) -> Answer:
@@ -126,28 +139,37 @@ class Page:
         if visit.path == STREAM_PATH:
             bodies: Bodies = partial(self._body_of, filters=filters_of({}), joined=True)
             frames = await self._live.stream(visit.caller, None if visit.query.get("names") else bodies)
-            return Answer(kind="text/event-stream", stream=frames)
-        if visit.path.startswith(PART):
-            part = _require(PARTS.get(visit.path.removeprefix(PART)), "The page has no such part.")
+            return Answer(kind="text/event-stream", stream=self._reported(frames))
+        if visit.path.startswith(PART_PATH):
+            part = _require(PARTS.get(visit.path.removeprefix(PART_PATH)), "The page has no such part.")
             return Answer(await self._body_of(part, visit.caller, filters=filters_of(dict(visit.query)), joined=False))
         return await self._show(visit, visit.caller)
+
+    async def _reported(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same stream; a fault ends it, and is reported like one of a page."""
+        try:
+            async for frame in frames:
+                yield frame
+        except Exception:
+            self._faults.report("the stream of a page")
 
     # -------------------------------------------------------------- what is shown
 
     async def _show(self, visit: Visit, caller: Caller) -> Answer:
         view, arguments = _require(views.find(visit.path), "The page has no such address.")
         look = views.Look(caller, self._reader(caller), visit.query, arguments, self._settings)
+        await self._door.check(caller, LISTEN)
         found = {} if view.find is None else await view.find(look)
         if view.name == "home":
             found = {"parts": await self._parts(visit, caller), "filters": filters_of(dict(visit.query))}
         if view.name == "acts":
-            found = {"offered": [self._offer(offered) for offered in self._offered.values()]}
+            may = self._may(caller)
+            found = {"offered": [self._offer(offered) for name, offered in self._offered.items() if may(name)]}
         return Answer(
             self._render(
                 f"{view.name}.html",
-                title=view.title,
+                title=f"{view.title} {look.thing}".strip(),
                 me=caller,
-                may_stop_all=may_stop_all(caller),
                 follows=view.follows,
                 here=_here(visit),
                 done=await self._done(visit, caller),
@@ -192,12 +214,14 @@ class Page:
         return {"name": name, "title": title, "description": offered.description, "form": shown}
 
     async def _done(self, visit: Visit, caller: Caller) -> Any:
-        """The entry of the act that led here, for the line on top of the page: `?done=NUMBER`."""
+        """The entry of the person's act that led here just now, for the line on top of the page: `?done=NUMBER`."""
         number = visit.query.get("done", "")
         if not re.fullmatch(r"[0-9]{1,15}", number) or number == "0":
             return None
         page = await self._door.read(caller, READ_STREAM, ReadStream(after=int(number) - 1, limit=1))
-        return next((entry for entry in page.entries if entry.seq == int(number)), None)
+        after = self._wall() - DONE_SECONDS
+        own = (one for one in page.entries if one.seq == int(number) and one.actor == caller.name)
+        return next((one for one in own if datetime.fromisoformat(one.at).timestamp() > after), None)
 
     # -------------------------------------------------------------- what is done
 
@@ -241,12 +265,13 @@ class Page:
             )
         if visit.method != "POST":
             back = visit.query.get(THEN, "/")
-            return Answer(self._render("sign-in.html", title="Sign in", me=None, then=back, stopped=visit.stopped))
-        token = await self._door.sign_in(_last(visit.form, "code"))
+            found = {"then": back, "stopped": visit.stopped, "was": visit.caller}
+            return Answer(self._render("sign-in.html", title="Sign in", me=None, **found))
+        token = await self._door.sign_in(_last(visit.form, "code"), visit.caller)
         return Answer(status=303, headers=(NO_STORE, self._to(_then(visit))), session=token)
 
     def _send_to_sign_in(self, visit: Visit) -> Answer:
-        if visit.method == "POST" or visit.path.startswith(PART) or visit.path == STREAM_PATH:
+        if visit.method == "POST" or visit.path.startswith(PART_PATH) or visit.path == STREAM_PATH:
             if visit.stopped is not None:
                 raise Refusal("killed", visit.stopped.why, visit.stopped.fix)
             refusal = Refusal("not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
@@ -265,7 +290,18 @@ class Page:
         return Answer(shown, status)
 
     def _render(self, template: str, **found: Any) -> bytes:
-        return render(template, self._base, **found)
+        me: Caller | None = found.get("me")
+        may_stop = me is not None and may_stop_all(me)
+        return render(template, self._base, **{"may_stop_all": may_stop, "may": self._may(me), **found})
+
+    def _may(self, caller: Caller | None) -> Callable[[str], bool]:
+        """Whether a person's role lets it do an act; the door decides about everything else."""
+
+        def may(act: str) -> bool:
+            offered = self._offered.get(act)
+            return caller is not None and offered is not None and caller.role in offered.does.roles
+
+        return may
 
     def _to(self, path: str) -> tuple[bytes, bytes]:
         return (b"location", f"{self._base}{path}".encode())
@@ -286,7 +322,8 @@ def _last(form: Mapping[str, list[str]], name: str) -> str:
 def _then(visit: Visit) -> str:
     """Where to go back to: a path of this page, and never another site."""
     then = _last(visit.form, THEN)
-    return then if re.fullmatch(r"/(?![/\\])[\x21-\x7e]*", then) else "/"
+    is_own = re.fullmatch(r"/(?![/\\])[\x21-\x7e]*", then) and ".." not in then and "#" not in then
+    return then if is_own else "/"
 
 
 def _here(visit: Visit) -> str:

@@ -12,6 +12,10 @@ ReadFor = Callable[[AnyRead, Any], Awaitable[Any]]
 """Reads something for the person who visits."""
 
 
+class AddressRefusal(Refusal):
+    """An address that asks for what there is not. No read was made for it, so the page counts it."""
+
+
 def asked_by(model: type[Arguments], **asked: Any) -> Any:
     """What an address asks for. Raises Refusal if that makes no sense."""
     try:
@@ -19,4 +23,5 @@ def asked_by(model: type[Arguments], **asked: Any) -> Any:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, fault["loc"])) or "the address"
-        raise Refusal("invalid", f"{where}: {fault['msg']}.", "Correct the address, or go to the first page.") from None
+        why = f"{where}: {fault['msg'].removeprefix('Value error, ')}."
+        raise AddressRefusal("invalid", why, "Correct the address, or go to the first page.") from None

@@ -54,9 +54,9 @@ class Shared:
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
+        if joined and self._is_old(key, kept):  # outside the lock: who opens a page does not wait for this
+            await asyncio.sleep(max(0.0, kept.at + JOIN_SECONDS - self._steady()))
         async with kept.lock:
-            if joined and self._is_old(key, kept):
-                await asyncio.sleep(max(0.0, kept.at + JOIN_SECONDS - self._steady()))
             if self._is_old(key, kept):
                 change = self._changes.get(key[0], 0)
                 kept.body = await render()

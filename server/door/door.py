@@ -132,8 +132,10 @@ class Door:
         """
         return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
 
-    async def sign_in(self, code: str) -> str:
+    async def sign_in(self, code: str, former: Caller | None = None) -> str:
         """Use a link to the page up; returns the token of the session that it opens. Raises Refusal.
+
+        `former`: whose session the browser had until now; it ends.
 
         A code that opens nothing costs a read alone, because everybody can send one.
         """
@@ -141,7 +143,7 @@ class Door:
             await self._store.look_up(partial(require_link, code=code))
         except StorageError as error:
             raise self.storage_refusal(error) from error
-        return await self.act_as_room(partial(open_session, code=code))
+        return await self.act_as_room(partial(open_session, code=code, former=former))
 
     async def sign_out(self, caller: Caller) -> None:
         """End the session of a person's browser. Raises Refusal if that cannot be written."""

@@ -7,11 +7,13 @@ import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
@@ -20,7 +22,7 @@ from teamroom.server.http.connections import Connections
 from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
 from teamroom.server.http.strangers import closing
 from teamroom.server.http.turns import OWN_TURN, Turns
-from teamroom.server.http.visits import FORM, STREAM_PATH, Answer, ForeignError, Visits
+from teamroom.server.http.visits import AS_JSON, FORM, STREAM_PATH, Answer, ForeignError, Visits
 from teamroom.server.identity import BROWSER, Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
@@ -158,10 +160,10 @@ class Gate:
     def _without_prefix(self, scope: Scope) -> Scope:
         """A request as it is behind a proxy that takes the path of `public_url` off, whether the proxy does or not."""
         path = scope["path"].removeprefix(self._prefix)
-        if not self._prefix or path == scope["path"] or not path.startswith("/"):
+        if not self._prefix or path == scope["path"] or (path and not path.startswith("/")):
             return scope
         raw = scope.get("raw_path", b"").removeprefix(self._prefix.encode())
-        return {**scope, "path": path, "raw_path": raw}
+        return {**scope, "path": path or "/", "raw_path": raw or b"/"}
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
         host = headers.get(b"host", b"").decode("latin-1")
@@ -219,7 +221,9 @@ class Gate:
                     await visits.send(answer, headers, scope, receive, send)
         except GateRefusal as refusal:
             self._connections.rejections.note(refusal.status, refusal.code)
-            shown = visits.refuse(refusal.status, refusal.code, refusal.why, refusal.fix)
+            by_script = AS_JSON in scope["query_string"].split(b"&")
+            shown = visits.refuse(refusal.status, refusal.code, refusal.why, refusal.fix, by_script)
+            shown = replace(shown, headers=(*shown.headers, *refusal.headers))
             await visits.send(shown, headers, scope, receive, send)
 
     async def _answer_visit(
@@ -234,7 +238,7 @@ class Gate:
         if scope["method"] not in ("GET", "HEAD", "POST"):
             raise GateRefusal(405, "invalid", "The page accepts GET and POST.", "Use GET.", [(b"allow", b"GET, POST")])
         try:
-            visits.check_sender(scope["method"], headers)
+            visits.check_sender(scope["method"], scope["path"], headers)
         except ForeignError:
             raise GateRefusal(
                 403, "not_allowed", "Another site sent this.", "Open the room's page, and do it there."
@@ -249,8 +253,10 @@ class Gate:
             self._limit_calls(caller)
             visiting.enter_context(self._connections.answering(scope, caller, scope["path"] == STREAM_PATH))
         body: bytes | None = b""
-        if scope["method"] == "POST":
+        if scope["method"] == "POST" and (caller is not None or scope["path"] == SIGN_IN_PATH):
             seconds, limit = self._settings.body_seconds, self._settings.body_bytes
+            if caller is None:
+                seconds, limit = REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES
             body = await self._receive_body(headers, receive, seconds, limit, FORM)
         if body is None:
             return None
@@ -505,6 +511,8 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     for name, value in scope["headers"]:
         if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
             raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} occurs twice.", "Send it once.")
+        if name == b"cookie" and name in headers:
+            value = headers.pop(name) + b"; " + value  # a proxy can split what a browser sent as one
         headers.setdefault(name, value)
     return headers
 

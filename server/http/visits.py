@@ -10,7 +10,6 @@ import hmac
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl
 
 import anyio
@@ -24,11 +23,20 @@ logger = logging.getLogger("teamroom.page")
 
 FORM = b"application/x-www-form-urlencoded"
 
+AS_JSON = b"as=json"
+"""The parameter with which the page's script asks for data instead of a page."""
+
 FIELDS = 100
 """The most fields of one form, and the most parameters of one address."""
 
 STREAM_PATH = "/changes"
 """Where the page's changes arrive, on one stream for each open page."""
+
+PART_PATH = "/part/"
+"""Where the parts of the home page are."""
+
+FETCHED = (STREAM_PATH, PART_PATH)
+"""The paths that only the page's own script asks for."""
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -81,7 +89,6 @@ class Visit:
     caller: Caller | None
     stopped: UnauthorisedError | None
     is_private: bool
-    is_loopback: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +116,11 @@ class Visits:
     """Reads who visits, and writes what the page answers.
 
     `serves` says which paths are the page's. `refuse` shows a refusal that came before the page was asked: an HTTP
-    status, a code, why and the fix.
+    status, a code, why, the fix, and whether the page's script asked.
     """
 
     answer: AnswerVisit
-    refuse: Callable[[int, str, str, str], Answer]
+    refuse: Callable[[int, str, str, str, bool], Answer]
     serves: Callable[[str], bool]
     door: Door
     settings: Settings
@@ -130,11 +137,14 @@ class Visits:
             return None, error if error.code == "killed" else None
         return (caller, None) if caller.token_kind == BROWSER else (None, None)
 
-    def check_sender(self, method: str, headers: Mapping[bytes, bytes]) -> None:
-        """Refuse what another site sends. Raises ForeignError."""
+    def check_sender(self, method: str, path: str, headers: Mapping[bytes, bytes]) -> None:
+        """Refuse what another site sends; a link from there may open a page, and nothing else. Raises ForeignError."""
         origin, site = headers.get(b"origin"), headers.get(b"sec-fetch-site")
         is_own = origin is not None and origin.decode("latin-1") == self._own_origin(headers)
         if origin is not None and not is_own:
+            raise ForeignError
+        is_foreign = site in (b"cross-site", b"same-site")
+        if is_foreign and path.startswith(FETCHED):
             raise ForeignError
         if method == "POST" and (site not in (None, b"same-origin") or (origin is None and site is None)):
             raise ForeignError
@@ -162,7 +172,6 @@ class Visits:
             caller=caller,
             stopped=stopped,
             is_private=is_loopback or self._is_secure(headers),
-            is_loopback=is_loopback,
         )
 
     async def send(
@@ -172,7 +181,7 @@ class Visits:
         more = [*HEADERS, *answer.headers, (b"content-type", answer.kind.encode())]
         if answer.session is not None:
             more.append((b"set-cookie", self._cookie(headers, answer.session)))
-        if answer.stream is not None:
+        if answer.stream is not None and scope["method"] != "HEAD":
             await _send_stream(answer.stream, more, receive, send)
             return
         more.append((b"content-length", str(len(answer.body)).encode()))
@@ -184,13 +193,13 @@ class Visits:
     # -------------------------------------------------------------- the session's cookie
 
     def _session(self, headers: Mapping[bytes, bytes]) -> str | None:
-        cookies: SimpleCookie = SimpleCookie()
-        try:
-            cookies.load(headers.get(b"cookie", b"").decode("latin-1"))
-        except CookieError:
-            return None
-        found = cookies.get(self._cookie_name(headers))
-        return None if found is None else found.value
+        """The value of the room's own cookie. What other programs of this host put next to it does not matter."""
+        name = self._cookie_name(headers)
+        for pair in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+            found, _, value = pair.strip().partition("=")
+            if found == name:
+                return value
+        return None
 
     def _cookie(self, headers: Mapping[bytes, bytes], session: str) -> bytes:
         """The cookie that keeps a session; Lax, so that a link in a letter finds the reader signed in."""

@@ -241,6 +241,7 @@ async def test_every_refusal_of_every_command_says_who_called_and_where_the_toke
     owner = await room.owner()
     (room.folder.parent / "runtimes.toml").write_text('[runtime.builder]\nstart = ["true"]\n')
     (room.folder.parent / "tasks.md").write_text("- [ ] write the parser\n")
+    (room.folder.parent / "address").write_text("json://example.org/a\n")
     await owner("pause", target="builder", reason="enough")
     file = token_file(room.folder.parent / "mine", room.tokens["builder"])
     for source, using, more in (

@@ -1,16 +1,20 @@
 """The page over HTTP, without script: what each address shows, and what its forms do."""
 
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import anyio.lowlevel
 import pytest
 
+from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
 from teamroom.server.store.folder import DATABASE
 from tests.support.promises import house
-from tests.support.rooms import Member, RunningRoom
+from tests.support.rooms import Member, RunningRoom, running_room
 from tests.support.visitors import Visitor, visitor
 
 pytestmark = house
@@ -288,3 +292,92 @@ async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: Runni
         shown = (await browser.get("/log")).text
         assert "Entry 6 is wrong: its content was changed" in shown
         assert "each follows" in (await browser.get("/log?after=6")).text
+
+
+async def test_a_request_id_of_a_form_is_a_short_text(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        for request_id in ("x" * 201, "a\x00b", "a\nb"):
+            answer = await browser.post("/act/post_message", {"text": "x", "request_id": request_id})
+            assert answer.status_code == 400
+            assert "request-id" in answer.text
+
+
+async def test_forms_and_addresses_that_make_no_sense_count_as_refused_calls(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", refusals_per_minute=1) as room, visitor(room) as browser:
+        for number in range(11):
+            await browser.post("/act/post_message", {"text": "x", "kind": f"kind-{number}"})
+        assert (await browser.http.get("/")).status_code == 429
+    async with running_room(tmp_path / "second", refusals_per_minute=1) as room, visitor(room) as browser:
+        for number in range(11):
+            await browser.http.get(f"/board?state=wrong-{number}")
+        assert (await browser.http.get("/")).status_code == 429
+
+
+async def test_a_form_that_gives_an_argument_twice_is_refused(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        for fields in ({"changes": "x", "changes.title": "y"}, {"changes.title": "y", "changes": "x"}):
+            assert (await browser.post("/act/update_task", {"task": "T-1", **fields})).status_code == 400
+
+
+async def test_an_address_as_evidence_is_a_link(room: RunningRoom) -> None:
+    olga = await room.connect("olga")
+    await olga("create_task", title="Write the docs")
+    async with visitor(room) as browser:
+        page = await browser.send((await browser.get("/tasks/T-1")).form("claim_task"))
+        lines = "https://ci.example/1\ntest: all: 3 passed\nlink: https://x.example"
+        page = await browser.send(page.form("complete_task"), summary="done", evidence=lines)
+        for words in ("link: https://ci.example/1", "test: all: 3 passed", "link: https://x.example"):
+            assert words in page.text
+
+
+async def test_the_stop_of_all_is_on_every_page_also_where_something_was_refused(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        for path in ("/", "/tasks/T-99", "/members/nobody", "/settings", "/overnight?hours=x"):
+            assert (await browser.get(path)).form("pause", "Pause all").fields["target"] == "room"
+
+
+async def test_a_person_is_offered_what_the_role_allows(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human", role="observer")
+    await room.enroll("bot")
+    async with visitor(room, "hanna") as browser:
+        acts = {form.action for form in (await browser.get("/acts")).forms}
+        assert not acts & {"/act/enroll", "/act/revoke", "/act/create_task", "/act/set_policy"}
+        forms = {form.action for form in (await browser.get("/members/bot")).forms}
+        assert not forms & {"/act/enroll", "/act/revoke"}
+
+
+async def test_another_persons_act_is_not_shown_as_done(room: RunningRoom) -> None:
+    await room.enroll("bot")
+    olga = await room.connect("olga")
+    other = (await olga("pause", target="bot", reason="x"))["receipt"]
+    await room.enroll("hanna", kind="human")
+    async with visitor(room, "hanna") as hanna, visitor(room) as own:
+        assert "done" not in (await hanna.get(f"/?done={other}")).ids
+        assert "done" in (await own.get(f"/?done={other}")).ids
+        room.time.forward(601)
+        assert "done" not in (await own.get(f"/?done={other}")).ids
+
+
+async def test_refusals_before_the_page_keep_their_headers_and_their_form(room: RunningRoom) -> None:
+    async with visitor(room) as browser:
+        assert (await browser.http.request("PUT", "/")).headers["allow"] == "GET, POST"
+        headers = {"origin": str(browser.http.base_url).rstrip("/"), "content-type": "application/json"}
+        refused = await browser.http.post("/act/pause?as=json", content=b"{}", headers=headers)
+        assert refused.json()["code"] == "invalid"
+        head = await browser.http.head("/changes")
+        assert head.status_code == 200
+
+
+async def test_a_page_that_is_opened_while_others_follow_waits_for_nobody() -> None:
+    shared = Shared()
+
+    async def render() -> bytes:
+        return b"x"
+
+    await shared.get(("board",), render, joined=True)
+    shared.changed(["board"])
+    follower = asyncio.create_task(shared.get(("board",), render, joined=True))
+    await anyio.lowlevel.checkpoint()
+    async with asyncio.timeout(JOIN_SECONDS / 2):
+        await shared.get(("board",), render, joined=False)
+    follower.cancel()

@@ -1,10 +1,12 @@
 """Signing in to the page: a link counts once, and its session ends with all that ends a token."""
 
+import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from teamroom.server.acts.members.sign_in import LINK_SECONDS
+from teamroom.server.acts.members.sign_in import LINK_SECONDS, SESSIONS
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.visitors import code_for, cookies, visitor
@@ -199,7 +201,88 @@ async def test_the_link_returns_to_the_page_that_was_asked_for_and_never_to_anot
             ("/\\evil.example", "/"),
             ("https://evil.example", "/"),
             ("/a\r\nset-cookie: x=y", "/"),
+            ("/../other", "/"),
+            ("/a/../b", "/"),
+            ("/a#b", "/"),
             ("", "/"),
         ):
             answer = await browser.post("/sign-in", {"code": await code_for(room, "olga"), "then": then})
             assert answer.headers["location"] == where, then
+
+
+# ------------------------------------------------------------------ several devices, and several people
+
+
+async def test_a_second_device_leaves_the_first_one_and_the_shell_signed_in(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human")
+    olga = await room.connect("olga")
+    given = await olga("enroll", name="hanna", label="browser")
+    async with visitor(room, "hanna") as desk, visitor(room, None) as phone:
+        settings = await desk.get("/settings")
+        shown = await desk.send(settings.form("sign_in"))
+        code = re.search(r"[A-Z2-7]{6}(-[A-Z2-7]{6}){3}", shown.text)
+        assert code is not None
+        assert (await phone.sign_in(code[0])).status == 200
+        assert (await phone.http.get("/")).status_code == 200
+        assert (await desk.http.get("/")).status_code == 200
+    hanna = await room.connect("hanna", given["token"])
+    code_of_shell = (await hanna("sign_in"))["code"]
+    async with visitor(room, None) as browser:
+        await browser.sign_in(code_of_shell)
+        assert (await browser.http.get("/")).status_code == 200
+    assert (await hanna("who", name="hanna"))["members"]
+
+
+async def test_a_link_of_another_person_asks_first_and_ends_the_session_before(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human")
+    async with visitor(room) as browser:
+        (session,) = browser.http.cookies.jar
+        page = await browser.get("/sign-in")
+        assert "You are signed in as @olga" in page.text
+        assert "data-asks" in page.attributes, "the script does not send the form by itself"
+        home = await browser.sign_in(await code_for(room, "hanna"))
+        assert "@hanna" in home.text
+        old = {"cookie": f"{session.name}={session.value}"}
+        assert (await room.raw("GET", "/", headers=old)).status_code == 303
+
+
+async def test_a_person_has_a_bounded_number_of_sessions(room: RunningRoom) -> None:
+    async with AsyncExitStack() as open_browsers:
+        first = await open_browsers.enter_async_context(visitor(room))
+        for _ in range(SESSIONS):
+            last = await open_browsers.enter_async_context(visitor(room))
+        assert (await first.http.get("/")).status_code == 303
+        assert (await last.http.get("/")).status_code == 200
+
+
+async def test_a_rotation_ends_an_open_link(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human")
+    code = await code_for(room, "hanna")
+    olga = await room.connect("olga")
+    await olga("enroll", name="hanna", rotate=True)
+    async with visitor(room, None) as browser:
+        assert (await browser.sign_in(code)).status == 410
+
+
+async def test_a_kill_ends_the_sessions_that_the_killed_member_opened_for_others(room: RunningRoom) -> None:
+    await room.enroll("second", kind="human", role="owner")
+    second = await room.connect("second")
+    code = (await second("sign_in", name="olga"))["code"]
+    olga = await room.connect("olga")
+    async with AsyncExitStack() as stack, visitor(room, None) as thief:
+        assert (await thief.sign_in(code)).status == 200
+        own = await stack.enter_async_context(visitor(room))
+        await olga("kill", target="second", reason="it signed in as me")
+        assert (await thief.http.get("/")).status_code == 303
+        assert (await own.http.get("/")).status_code == 200
+
+
+@pytest.mark.parametrize("beside", ['prefs={"a":1}', "a[b]=1", "x=a b", "foo", "path=/", "é=1", 'q="open', "=", ";;"])
+async def test_cookies_of_other_programs_on_the_host_do_not_sign_a_person_out(room: RunningRoom, beside: str) -> None:
+    async with visitor(room) as browser:
+        (session,) = browser.http.cookies.jar
+        own = f"{session.name}={session.value}"
+        for cookie in (f"{beside}; {own}", f"{own}; {beside}"):
+            assert (await room.raw("GET", "/", headers={"cookie": cookie.encode()})).status_code == 200
+        split = [("cookie", beside.encode()), ("cookie", own.encode())]
+        assert (await room.raw("GET", "/", headers=split)).status_code == 200

@@ -231,8 +231,9 @@ async function stop(form) {
   button.replaceChildren("stopping");
   const box = addAnswer("stopping");
   const found = await send("pause", fields);
-  button.disabled = found.isDone;
-  button.replaceChildren(...(found.isDone ? ["stopped"] : label));
+  const isRoom = fields.get("target") === "room"; // its button stays: the room can be resumed from elsewhere
+  button.disabled = found.isDone && !isRoom;
+  button.replaceChildren(...(found.isDone && !isRoom ? ["stopped"] : label));
   if (!found.isDone) return say(box, found.words);
   say(box, `${found.words} ${reach}`, found.receipt);
   const back = document.createElement("button");
@@ -370,6 +371,7 @@ function signIn() {
   if (!form || !code) return;
   history.replaceState(null, "", location.pathname + location.search); // a link counts once, and need not be kept
   form.elements.code.value = code;
+  if ("asks" in form.dataset) return; // somebody is signed in here, and a link may be another person's
   form.requestSubmit();
 }
 

@@ -28,8 +28,12 @@ from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import add_quote, cite_name
 from teamroom.server.store.rows.control import PauseInForce, StandingRow
 from teamroom.server.store.rows.members import LiveToken, MemberRow
+from teamroom.server.store.rows.permissions import IssuedToken
 from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Reading, Writing
+
+SESSIONS_ENDED = 500
+"""The most sessions of others that a kill ends because the killed member's tokens made their links."""
 
 LONGEST_PAUSE_SECONDS = 2_592_000
 
@@ -297,6 +301,7 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.effects.journal += [{"token": row.id} for row in tx.all(LiveToken, "live_tokens", member=target.id, now=tx.now)]
     tx.run("revoke_tokens", member=target.id, now=tx.now)
     tx.run("drop_sign_in", member=target.id)
+    _end_sessions_issued_by(tx, target)
     seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {})
     clear_after_end(tx, target.id, f"{target.subject} was killed", seq)
     _notify_responsible(tx, caller, target, "kill")
@@ -305,6 +310,15 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.effects.killed.add(target.id)
     note = _pause_agents(tx, caller, target)
     return Controlled(receipt=seq, target=target.text, standing="killed", note=note)
+
+
+def _end_sessions_issued_by(tx: Writing, target: Target) -> None:
+    """End the sessions of others on the page whose links the killed member made: it may have kept one for itself."""
+    found = tx.all(IssuedToken, "sessions_issued_by", member=target.id, now=tx.now, limit=SESSIONS_ENDED)
+    for row in found:
+        tx.run("revoke_token", id=row.id, member=row.member, now=tx.now)
+    tx.effects.revoked.update(row.id for row in found)
+    tx.effects.journal += [{"token": row.id} for row in found]
 
 
 def _pause_agents(tx: Writing, caller: Caller, target: Target) -> str:

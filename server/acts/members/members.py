@@ -460,6 +460,8 @@ def _give_token(
             subject=f"@{name}",
         )
     sessions = [row for row in live if row.kind == BROWSER] if arguments.rotate else []
+    if arguments.rotate:
+        tx.run("drop_sign_in", member=member.id)
     ending = [row.id for row in (*replaced, *sessions) if row.id != caller.token_id]
     for id_ in ending:
         tx.run("revoke_token", id=id_, member=member.id, now=tx.now)

@@ -19,7 +19,7 @@ from teamroom.server.record import chain as log
 from teamroom.server.record.chain import Author
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.rows.control import StandingRow
-from teamroom.server.store.rows.members import MemberRow, SignInRow
+from teamroom.server.store.rows.members import LiveToken, MemberRow, SignInRow
 from teamroom.server.store.rows.permissions import Named
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -37,6 +37,10 @@ GROUP = 6
 SESSION_LABEL = "browser"
 
 NEW_LINK = "Get a new link in a shell: teamroom sign-in"
+
+
+SESSIONS = 16
+"""How many sessions a person can have at once; the oldest ends for a further one."""
 
 
 class SignIn(Arguments):
@@ -112,9 +116,15 @@ def require_link(tx: Reading, code: str) -> SignInRow:
     return row
 
 
-def open_session(tx: Writing, code: str) -> str:
-    """Use a link up, and return the token of the session that it opens. Raises Refusal."""
+def open_session(tx: Writing, code: str, former: Caller | None) -> str:
+    """Use a link up, and return the token of the session that it opens. Raises Refusal.
+
+    `former`: whose session the browser had until now; it ends. Of a person's sessions, the newest `SESSIONS` are kept.
+    """
     row = require_link(tx, code)
+    if former is not None:
+        end_session(tx, former)
+    _make_room(tx, row)
     tx.run("drop_sign_in", member=row.member)
     seconds = float(tx.settings.browser_seconds)
     if row.issuer_expires_at is not None:
@@ -129,6 +139,15 @@ def open_session(tx: Writing, code: str) -> str:
     token, _ = issue_token(tx, row.member, SESSION_LABEL, seconds, kind=BROWSER, issued_by=row.issued_by)
     watch_tokens(tx, row.member)
     return token
+
+
+def _make_room(tx: Writing, row: SignInRow) -> None:
+    """End a person's oldest sessions until one more fits."""
+    live = tx.all(LiveToken, "live_tokens", member=row.member, now=tx.now)
+    oldest = [token.id for token in live if token.kind == BROWSER][: 1 - SESSIONS]
+    for token in oldest:
+        tx.run("revoke_token", id=token, member=row.member, now=tx.now)
+    end_tokens(tx, oldest)
 
 
 def end_session(tx: Writing, caller: Caller) -> None:

@@ -54,7 +54,7 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     (
         select older.id from token as older
         where older.id = token.issued_by and older.member = token.member and older.label = token.label
-            and older.revoked_at is null
+            and older.revoked_at is null and token.kind <> 'browser'
     ) as replaces
 from token
 join member on member.id = token.member

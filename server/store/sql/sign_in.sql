@@ -22,3 +22,13 @@ delete from sign_in where member = :member
 -- name: has_signed_in
 -- Whether a person ever signed in to the page.
 select 1 as found from token where member = :member and kind = 'browser' limit 1
+
+-- name: sessions_issued_by
+-- The live sessions of other people on the page whose links a member's tokens made.
+select token.id, token.member
+from token as issuer
+join token on token.issued_by = issuer.id
+where issuer.member = :member and token.kind = 'browser' and token.member <> :member and token.revoked_at is null
+    and token.expires_at > :now
+order by token.created_at, token.id
+limit :limit
