@@ -56,17 +56,18 @@ class Asking:
         is_chat = caller.token_kind == CHAT
         if danger is None or not isinstance(act, Act) or not (danger.always or is_chat):
             return None
+        page = f"{self._url}{danger.page(arguments)}"
         if not _can_ask(ctx):
             if is_chat:
                 raise Refusal(
                     "not_allowed",
                     "This token is for a chat client, and this client cannot ask you to confirm.",
-                    f"On the page: {self._url}{danger.page(arguments)}. Or run in a shell: {danger.shell(arguments)}",
+                    f"On the page: {page}. Or run in a shell: {danger.shell(arguments)}",
                     subject=tool.name,
                 )
             return None
         if (asked := _asked_before(params.request_state)) is not None:
-            _require_yes((params.input_responses or {}).get(CONFIRM), tool, arguments)
+            _require_yes((params.input_responses or {}).get(CONFIRM), tool, arguments, page)
             return asked
         asked = await self._door.rehearse(caller, act, arguments)
         message = danger.question(arguments)
@@ -76,7 +77,7 @@ class Asking:
         if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS:
             requests = {CONFIRM: types.ElicitRequest(params=question)}
             return types.InputRequiredResult(input_requests=requests, request_state=_state_of(asked))
-        _require_yes(await self._ask(ctx, caller, question), tool, arguments)
+        _require_yes(await self._ask(ctx, caller, question), tool, arguments, page)
         return asked
 
     async def _ask(self, ctx: Context, caller: Caller, question: types.ElicitRequestFormParams) -> Any:
@@ -145,14 +146,17 @@ def _can_ask(ctx: Context) -> bool:
     return asks is not None and (asks.form is not None or asks.url is None)
 
 
-def _require_yes(answer: Any, tool: Tool, arguments: Any) -> None:
-    """Check that a person accepted the question, and typed the name if the tool wants one. Raises Refusal."""
+def _require_yes(answer: Any, tool: Tool, arguments: Any, page: str) -> None:
+    """Check that a person accepted the question, and typed the name if the tool wants one. Raises Refusal.
+
+    `page`: where the person can do it instead. Some clients declare that they can ask, and then show nothing.
+    """
     why = _no(answer, tool.danger, arguments)
     if why is not None:
         raise Refusal(
             "not_allowed",
             f"Nothing was done, because nobody confirmed {tool.name} ({why}).",
-            "Call it again only if the person asks for it again.",
+            f"Call it again only if the person asks for it again. The person can also do it on the page: {page}",
             subject=tool.name,
         )
 

@@ -1,11 +1,9 @@
 """A person talks to the room through Claude Code with a chat token; the binary is real, and its model is a script.
 
-Run without a terminal, Claude Code cannot show a question. So each dangerous act is refused, with the page and the
-shell command that do it, and the person does it there.
+Run without a terminal, Claude Code says that it can show a question, and dismisses it. So each dangerous act is
+refused, with the page on which the person can do it.
 """
 
-import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,9 +63,6 @@ def test_a_person_catches_up_posts_and_pauses_and_is_sent_to_the_page_for_the_re
     assert "M-1" in posted
     assert "paused" in paused
     for refused, path in ((resumed, "/members/builder"), (decided, "/decisions/D-1"), (killed, "/members/builder")):
-        assert "cannot ask you to confirm" in refused
-        assert f"On the page: {room.url}{path}" in refused
+        assert "nobody confirmed" in refused
+        assert f"on the page: {room.url}{path}" in refused
     assert room.owner("who", name="builder")["members"][0]["standing"] == "paused"
-    command = re.search(r"teamroom decide D-1 no\b[^\n\"\\]*", decided)
-    assert command is not None
-    assert shlex.split(command[0])[:4] == ["teamroom", "decide", "D-1", "no"]

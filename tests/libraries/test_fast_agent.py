@@ -120,8 +120,10 @@ def test_a_person_reads_posts_pauses_resumes_and_kills_from_a_chat_client(tmp_pa
             screen.write("/prompts")
             screen.shows("stop-everything")
             assert "hand-over" not in screen.text
-            screen.write("/prompt 1")
-            screen.shows("(?i)check_in|overnight")
+            numbered = re.search(r"\[\s*(\d+)\]\s+\S*catch-up", screen.text)
+            assert numbered is not None
+            screen.write(f"/prompt {numbered[1]}")
+            screen.shows("wait for")
             screen.call("check_in")
             screen.shows("D-1")
             screen.call("read_board")
