@@ -1076,9 +1076,13 @@ ATTACKS: dict[int, Attack] = {
     98: Attack(
         WEB,
         "session fixation: a browser that is made to use a known cookie, or to sign in as somebody else",
-        "each sign-in makes a new session; another site cannot send the form; a cookie's name is the room's own",
+        "each sign-in makes a new session, which ends the one before. Another site cannot send the form. Where "
+        "somebody is signed in, a link asks first",
         {
-            "test_signing_in": ("signing_in_makes_a_new_session_whatever_cookie_was_there",),
+            "test_signing_in": (
+                "signing_in_makes_a_new_session_whatever_cookie_was_there",
+                "a_link_of_another_person_asks_first_and_ends_the_session_before",
+            ),
             "test_foreign_requests": (
                 "another_site_cannot_sign_a_browser_in",
                 "the_cookie_of_a_second_room_on_the_same_host_opens_nothing",
@@ -1094,6 +1098,8 @@ ATTACKS: dict[int, Attack] = {
             "test_signing_in": (
                 "the_token_of_a_session_opens_the_page_alone",
                 "what_ends_a_token_ends_a_session",
+                "a_kill_ends_the_sessions_that_the_killed_member_opened_for_others",
+                "a_person_has_a_bounded_number_of_sessions",
             ),
             "test_live": (
                 "a_stream_ends_with_its_persons_standing_or_session",

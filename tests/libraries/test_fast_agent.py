@@ -131,7 +131,7 @@ def test_a_person_reads_posts_pauses_resumes_and_kills_from_a_chat_client(tmp_pa
             screen.call("post_message", text="@builder which branch is it on?")
             screen.shows("'message': 'M-1'")
             screen.call("decide", decision="D-1", option="no", note="not on a Friday")
-            screen.shows("D-1")
+            screen.shows("Decide D-1 with")
             screen.keys("Enter")
             screen.shows("'answer': 'no'")
             screen.call("pause", target="builder", reason="looking into it")

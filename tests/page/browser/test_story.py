@@ -155,7 +155,7 @@ class Story:
 
     def kill(self) -> None:
         page = self.visit("/members/drifter")
-        kill = page.locator("details", has_text="Kill it for good")
+        kill = page.locator("details", has_text="Kill for good")
         self.hands.press(kill.locator("summary"))
         self.hands.write(kill.get_by_label("Reason"), "It brings nothing.")
         self.hands.write(kill.get_by_label("Type drifter to confirm"), "drift")
