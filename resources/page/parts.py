@@ -20,6 +20,9 @@ NEEDS_ROWS, ROSTER_ROWS, BOARD_ROWS, STREAM_ROWS = 12, 30, 40, 40
 TROUBLE = ("zombie", "suspect", "gone")
 """The presence of members that come first."""
 
+EVERYBODY_ELSE = "*"
+"""In the key of a part: whose buttons stop everybody. No member has this name."""
+
 FILTERS = ("state", "query")
 """What the address of the home page says about its board."""
 
@@ -28,12 +31,16 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the home page. `topics`: what changes it. `is_own`: it shows what only its reader may see."""
+    """A part of the home page. `topics`: what changes it. `is_own`: it shows what only its reader may see.
+
+    `has_stops`: it has buttons that stop members, which differ for those who may not stop everybody.
+    """
 
     name: str
     find: Callable[[ReadFor, Caller, Found], Awaitable[Found]]
     topics: frozenset[str]
     is_own: bool = False
+    has_stops: bool = False
 
     def topics_for(self, caller: Caller) -> frozenset[str]:
         """What changes it for one reader."""
@@ -42,8 +49,10 @@ class Part:
 
     def key(self, caller: Caller, filters: Found) -> tuple[str, ...]:
         """Who sees the same: everybody for whom this is equal."""
-        own = caller.name if self.is_own or (self.name == "roster" and not may_stop_all(caller)) else ""
         told = tuple(filters[name] for name in FILTERS) if self.name == "board" else ()
+        if self.has_stops and may_stop_all(caller):
+            return (self.name, EVERYBODY_ELSE, *told)
+        own = caller.name if self.is_own or self.has_stops else ""
         return (self.name, own, *told)
 
 
@@ -129,8 +138,8 @@ PARTS = {
     part.name: part
     for part in (
         Part("needs", find_needs, frozenset({topics.DECISIONS}), is_own=True),
-        Part("stuck", find_stuck, frozenset({topics.ROSTER, topics.BOARD, topics.NAMES})),
-        Part("roster", find_roster, frozenset({topics.ROSTER, topics.BOARD, topics.NAMES})),
+        Part("stuck", find_stuck, frozenset({topics.ROSTER, topics.BOARD, topics.NAMES}), has_stops=True),
+        Part("roster", find_roster, frozenset({topics.ROSTER, topics.BOARD, topics.NAMES}), has_stops=True),
         Part("board", find_board, frozenset({topics.BOARD, topics.NAMES})),
         Part("stream", find_stream, frozenset({topics.STREAM, topics.NAMES})),
     )

@@ -10,11 +10,13 @@ from typing import Any
 import anyio.lowlevel
 import pytest
 
+from teamroom.clients.local.demo.clock import STORY_SECONDS
 from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
 from teamroom.server.store.folder import DATABASE
+from tests.support.demo import play_demo
 from tests.support.promises import house
-from tests.support.rooms import Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, Time, running_room
 from tests.support.visitors import Visitor, visitor
 
 pytestmark = house
@@ -381,3 +383,16 @@ async def test_a_page_that_is_opened_while_others_follow_waits_for_nobody() -> N
     async with asyncio.timeout(JOIN_SECONDS / 2):
         await shared.get(("board",), render, joined=False)
     follower.cancel()
+
+
+async def test_a_member_that_is_found_out_has_a_stop_wherever_the_first_page_names_it(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", time=Time(offset=-STORY_SECONDS)) as room:
+        await play_demo(room, tmp_path / "room")
+        async with visitor(room) as browser:
+            home = await browser.get("/")
+            stops = [form for form in home.forms if form.action == "/act/pause" and form.fields["target"] == "drifter"]
+            assert len(stops) == 3, "in what needs its owner, in what is stuck, and on the roster"
+            assert re.search(r"drifter is zombie.*noticed by @room", home.text)
+            done = await browser.send(stops[1])
+            assert "@olga paused @drifter" in done.text
+            assert re.search(r"Paused by @olga .*: Paused on the page", done.text)
