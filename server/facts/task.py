@@ -192,6 +192,11 @@ def keep_late(
     return keep
 
 
+def task_added(tx: Writing, task: int) -> None:
+    """State that a task is new: nothing depends on it yet, and nobody holds it."""
+    tx.changed(topics.BOARD, topics.task(task))
+
+
 def task_changed(tx: Writing, task: int, *holders: int | None) -> None:
     """State that a task changed: on the board, its own page and its dependents', and for the given holders."""
     tx.changed(topics.BOARD, topics.task(task), *(topics.me(holder) for holder in holders if holder is not None))

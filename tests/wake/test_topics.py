@@ -117,7 +117,15 @@ SILENT = {
 
 RESTORE = ROOT / "server" / "acts" / "control" / "restore.py"
 
-STATES = ("changed", "task_changed", "member_changed", "standing_changed", "decision_changed", "authorization_changed")
+STATES = (
+    "changed",
+    "task_added",
+    "task_changed",
+    "member_changed",
+    "standing_changed",
+    "decision_changed",
+    "authorization_changed",
+)
 """The functions by which an act states topics."""
 
 

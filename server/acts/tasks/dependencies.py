@@ -6,7 +6,7 @@ only these are looked at. That is the algorithm of Pearce and Kelly (2006).
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from teamroom.server.facts.ids import TaskNumber, task_name
 from teamroom.server.refusals import Refusal, not_found
@@ -26,8 +26,10 @@ Places = dict[int, int]
 """Places of tasks in the order, by their numbers."""
 
 
-def set_dependencies(tx: Writing, task: int, others: Iterable[TaskNumber]) -> None:
+def set_dependencies(tx: Writing, task: int, others: Sequence[TaskNumber]) -> None:
     """Make a task, which depends on nothing yet, depend on others. Raises Refusal."""
+    if not others:
+        return
     place = tx.only(TaskPlace, "task_place", id=task).place
     before = _find(tx, list(dict.fromkeys(others)))
     later = [other for other in before if other.place >= place]

@@ -134,7 +134,7 @@ def _create(tx: Writing, caller: Caller, arguments: ImportTask, needs: set[int],
     task_changed(tx, id_)
     tx.run("add_origin", task=id_, external=arguments.external, given="", **_dates(arguments, seq))
     _put(tx, caller, id_, arguments, seq)
-    set_dependencies(tx, id_, map(TaskNumber, sorted(needs)))
+    set_dependencies(tx, id_, [TaskNumber(need) for need in sorted(needs)])
     return Imported(receipt=seq, task=f"T-{id_}", outcome="created", missing=missing)
 
 
@@ -160,7 +160,7 @@ def _change(
     _put(tx, caller, task.id, arguments, seq)
     if needs is not None and "depends_on" in differs:
         tx.run("drop_dependencies", task=task.id)
-        set_dependencies(tx, task.id, map(TaskNumber, sorted(needs)))
+        set_dependencies(tx, task.id, [TaskNumber(need) for need in sorted(needs)])
     if arguments.done and task.row.state not in FINISHED:
         notify_freed(tx, task)
     return Imported(receipt=seq, task=task.name, outcome="changed", differs=differs, missing=missing)

@@ -35,7 +35,15 @@ from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
-from teamroom.server.facts.task import ROOM_MEMBER, StoredTask, add_entry, find_task, require_fence, task_changed
+from teamroom.server.facts.task import (
+    ROOM_MEMBER,
+    StoredTask,
+    add_entry,
+    find_task,
+    require_fence,
+    task_added,
+    task_changed,
+)
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -158,7 +166,7 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         review=review,
         requires=_scopes(arguments.requires or []),
     )
-    task_changed(tx, id_)
+    task_added(tx, id_)
     if arguments.external is not None:
         given = {"given": _digest_of(arguments), "seq": 0, "created_date": None, "closed_date": None}
         tx.run("add_origin", task=id_, external=arguments.external, **given)
