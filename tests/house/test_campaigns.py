@@ -58,8 +58,12 @@ async def test_a_server_that_is_killed_loses_no_acknowledged_act(tmp_path: Path)
 
 @promise("LOG4")
 async def test_an_answer_before_the_commit_would_be_lost_in_a_kill(tmp_path: Path) -> None:
-    outcome = await kills.campaign(tmp_path / "room", 1, seed=SEED, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
-    assert outcome.figures["of these lost"] > 0
+    for attempt in range(TWIN_ATTEMPTS):  # a kill can come when nothing is between its answer and its commit
+        folder, seed = tmp_path / f"room-{attempt}", SEED + attempt
+        outcome = await kills.campaign(folder, 1, seed=seed, twin=True, ready_seconds=SLOW_MACHINE_SECONDS)
+        if outcome.figures["of these lost"] > 0:
+            return
+    raise AssertionError("no acknowledged act was lost by a room that answers before its commit")
 
 
 @promise("LOG4")

@@ -40,8 +40,11 @@ async def test_members_get_the_public_address_and_reach_the_room_there_with_and_
         for path in ("/mcp", "/team/mcp"):
             assert await statuses(room, path, *good) == [400] * 3
             assert await statuses(room, path, *bad) == [421] * 4
-        for path in ("/teamx/mcp", "/team", "/team/team/mcp", "/x/team/mcp", "/teammcp"):
+        for path in ("/teamx/mcp", "/team/team/mcp", "/x/team/mcp", "/teammcp"):
             assert await statuses(room, path, *good) == [404] * 3
+        for path in ("/team", "/team/", "/"):
+            page = await room.raw("GET", path, headers={"Host": "room.example.org"})
+            assert page.headers["location"] == "/team/sign-in?then=%2F", "with the slash at its end and without it"
         for path in ("/livez", "/team/livez", "/team/readyz"):
             assert (await room.raw("GET", path, headers={"Host": "10.0.0.9:1"})).status_code == 200
         assert trial("olga", room.room.settings.letter_place).body.splitlines()[-1] == f"{PUBLIC}/settings"
