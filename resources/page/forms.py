@@ -126,14 +126,15 @@ def field_of(act: AnyAct, name: str, value: str = "") -> Field:
         outer = within
         within = _resolved(outer["properties"][part], schema)
     last = name.rpartition(".")[2]
-    kind, pair = "secret" if last in SECRET else _kind(within, schema), _pair(within, schema)
+    is_required = last in outer.get("required", ())
+    kind, pair = "secret" if last in SECRET else _kind(within, schema, is_required), _pair(within, schema)
     hint = HINTS.get(kind, "") if pair is None else f"one on each line, such as {pair.example}"
     return Field(
         name=name,
         label=last.replace("_", " ").strip().capitalize(),
         kind=kind,
         choices=tuple(map(str, _choices(within, pair, schema))),
-        is_required=last in outer.get("required", ()),
+        is_required=is_required,
         hint=str(outer["properties"][last].get("description", "")) or hint,
         value=value,
         pair=pair,
@@ -194,12 +195,12 @@ def _resolved(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return node
 
 
-def _kind(found: dict[str, Any], schema: dict[str, Any]) -> Kind:
+def _kind(found: dict[str, Any], schema: dict[str, Any], is_required: bool) -> Kind:
     kind = found.get("type")
     if "enum" in found:
         return "choice"
     if kind == "boolean":
-        return "check"
+        return "choice" if is_required else "check"  # a box that is not ticked is not sent, so it cannot say no
     if kind == "number":
         return "span"  # every argument that need not be a whole number is in seconds
     if kind == "integer":
@@ -219,7 +220,7 @@ def _choices(found: dict[str, Any], pair: Pair | None, schema: dict[str, Any]) -
     if pair is not None:
         item = _resolved(found.get("items", {}), schema)
         found = _resolved(item["properties"][pair.first], schema)
-    choices: list[Any] = found.get("enum", [])
+    choices: list[Any] = ["true", "false"] if found.get("type") == "boolean" else found.get("enum", [])
     return choices
 
 

@@ -1,9 +1,11 @@
 """What the demo costs in processor time, and how soon its room answers: python -m tests.bench.demo [RUNS].
 
 Each run is `teamroom demo --speed 0` with its whole process tree. The time until the first line is of a run that
-stays, from the start of the command. The table shows medians, and asserts nothing.
+stays, from the start of the command. Where there is a browser, it also shows the first paint of the page that the link
+leads to. The table shows medians, and asserts nothing.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -11,15 +13,23 @@ import time
 from pathlib import Path
 from statistics import median
 
+from playwright.sync_api import Browser
 from rich.console import Console
 from rich.table import Table
 
 from tests.bench.start import cpu_seconds
+from tests.support.browsers import find_browser, launched
 from tests.support.shells import STEP_SECONDS, TEAMROOM, Shell
 
 RUNS = 7
 LIMIT_SECONDS = 6.0
 """What a whole demo without waiting may cost."""
+
+LINK = re.compile(r"(http://\S+)/sign-in#\S+")
+
+FIRST_PAINT = """() => new Promise((done) => new PerformanceObserver(
+    (found) => done(found.getEntriesByName("first-contentful-paint")[0].startTime)
+).observe({ type: "paint", buffered: true }))"""
 
 COMMAND = (TEAMROOM, "demo", "--speed", "0")
 QUIETLY = ("sh", "-c", f"exec {TEAMROOM} demo --speed 0 2> /dev/null")
@@ -35,6 +45,10 @@ def main() -> None:
     table = Table("what", "seconds", "limit", title=f"teamroom demo --speed 0, median of {runs}")
     table.add_row("processor time of the whole demo", f"{median(whole):.2f}", f"{LIMIT_SECONDS:.0f}")
     table.add_row("elapsed until its first line", f"{median(first):.2f}", "")
+    if (browser := find_browser()) is not None:
+        with tempfile.TemporaryDirectory() as home, launched(browser) as chromium:
+            paints = [first_paint(Shell(Path(home)), chromium) for _ in range(runs)]
+        table.add_row("first paint of its page, after the link was opened", f"{median(paints):.2f}", "")
     Console().print(table)
 
 
@@ -56,6 +70,28 @@ def seconds_until_first_line(shell: Shell) -> float:
         process.communicate(timeout=STEP_SECONDS)
     assert line
     return took
+
+
+def first_paint(shell: Shell, browser: Browser) -> float:
+    """How long after the request of the home page the browser shows something of it, as the browser says."""
+    with subprocess.Popen(
+        [*COMMAND, "--stay"],
+        env=shell.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        link = LINK.search(process.stdout.readline())
+        assert link is not None
+        page = browser.new_context().new_page()
+        page.goto(link[0])
+        page.wait_for_url(f"{link[1]}/")
+        milliseconds = page.evaluate(FIRST_PAINT)
+        process.terminate()
+        process.communicate(timeout=STEP_SECONDS)
+    return float(milliseconds) / 1000
 
 
 if __name__ == "__main__":

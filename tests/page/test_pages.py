@@ -296,6 +296,17 @@ async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: Runni
         assert "each follows" in (await browser.get("/log?after=6")).text
 
 
+async def test_a_hand_off_is_declined_with_the_form_of_all_arguments(room: RunningRoom) -> None:
+    (builder,) = await room.enroll("builder")
+    await builder("create_task", title="x")
+    fence = (await builder("claim_task", task="T-1"))["fence"]
+    await builder("hand_off", task="T-1", fence=fence, to="olga", note="please")
+    async with visitor(room) as browser:
+        form = (await browser.get("/acts")).form("answer_hand_off", "Answer hand off")
+        assert (await browser.send(form, offer="O-1", accept="false", reason="not mine")).status == 200
+    assert (await builder("read_board", task="T-1"))["task"]["state"] == "claimed"
+
+
 async def test_a_request_id_of_a_form_is_a_short_text(room: RunningRoom) -> None:
     async with visitor(room) as browser:
         for request_id in ("x" * 201, "a\x00b", "a\nb"):
