@@ -16,7 +16,7 @@ from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
 from tests.support.shells import Shell
 
-CROWD, POSTS = 60, 150
+CROWD, POSTS = 200, 500
 NAMES = [f"agent-{n}" for n in range(CROWD)]
 PLAN = Plan(members={name: {"mode": "live"} for name in NAMES})
 URGENT = ["agent-45", "agent-59"]
