@@ -107,7 +107,7 @@ def form(
     values: Mapping[str, str] | None = None,
     **fixed: str,
 ) -> Form:
-    """A form that asks for the named arguments of an act. `values`: what stands in its fields at first."""
+    """A form that asks for the named arguments of an act. `values`: what its fields contain at first."""
     given = values or {}
     fields = tuple(field_of(act, name, given.get(name, "")) for name in names)
     return Form(act.name, button, fields, tuple(fixed.items()), typed, style)

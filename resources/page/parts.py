@@ -106,7 +106,6 @@ async def find_roster(read: ReadFor, caller: Caller, filters: Found) -> Found:
         "is_more": roster.next is not None or len(ordered) > ROSTER_ROWS,
         "may_stop": [one.name for one in ordered if may_stop_all(caller) or one.owner == caller.name],
         "room_stop": stopped,
-        "may_stop_all": may_stop_all(caller),
     }
 
 

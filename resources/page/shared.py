@@ -10,7 +10,7 @@ JOIN_SECONDS = 0.8
 """How long changes are joined: a part is rendered for open pages at most once in that time."""
 
 STALE_SECONDS = 10.0
-"""After which time a part is rendered anew although nothing changed: presence and ages change with time alone."""
+"""After which time a part is rendered again although nothing changed: presence and ages change with time alone."""
 
 KEPT = 64
 """The most renders that are kept; of more, the one that was used longest ago is dropped."""

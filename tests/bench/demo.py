@@ -5,11 +5,13 @@ stays, from the start of the command. Where there is a browser, it also shows th
 leads to. The table shows medians, and asserts nothing.
 """
 
+import contextlib
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -52,9 +54,9 @@ def main() -> None:
     Console().print(table)
 
 
-def seconds_until_first_line(shell: Shell) -> float:
-    """How long a person waits for the first line, which shows the way into the room."""
-    began = time.monotonic()
+@contextlib.contextmanager
+def staying(shell: Shell) -> Iterator[str]:
+    """A demo whose room stays until the block ends; yields its first line, which shows the way into the room."""
     with subprocess.Popen(
         [*COMMAND, "--stay"],
         env=shell.environment,
@@ -64,33 +66,29 @@ def seconds_until_first_line(shell: Shell) -> float:
         text=True,
     ) as process:
         assert process.stdout is not None
-        line = process.stdout.readline()
-        took = time.monotonic() - began
+        yield process.stdout.readline()
         process.terminate()
         process.communicate(timeout=STEP_SECONDS)
+
+
+def seconds_until_first_line(shell: Shell) -> float:
+    """How long a person waits for the first line."""
+    began = time.monotonic()
+    with staying(shell) as line:
+        took = time.monotonic() - began
     assert line
     return took
 
 
 def first_paint(shell: Shell, browser: Browser) -> float:
     """How long after the request of the home page the browser shows something of it, as the browser says."""
-    with subprocess.Popen(
-        [*COMMAND, "--stay"],
-        env=shell.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        link = LINK.search(process.stdout.readline())
+    with staying(shell) as line:
+        link = LINK.search(line)
         assert link is not None
         page = browser.new_context().new_page()
         page.goto(link[0])
         page.wait_for_url(f"{link[1]}/")
         milliseconds = page.evaluate(FIRST_PAINT)
-        process.terminate()
-        process.communicate(timeout=STEP_SECONDS)
     return float(milliseconds) / 1000
 
 

@@ -142,7 +142,7 @@ def test_no_statement_that_reads_is_prepared_again_for_other_values(tmp_path: Pa
 
 
 def is_prepared_again(connection: sqlite3.Connection, sql: str) -> bool:
-    """Whether SQLite prepares a statement anew when it is run for the second time."""
+    """Whether SQLite prepares a statement again when it is run for the second time."""
     prepared = []
 
     def note(*access: object) -> int:

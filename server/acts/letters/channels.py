@@ -364,7 +364,7 @@ def _remove(tx: Writing, member: MemberRow, number: int) -> Channel:
 
 
 def _apply_at_once(tx: Writing, member: MemberRow) -> None:
-    """Let what waits be looked at again now, by the new settings; the digest is set anew."""
+    """Let what waits be looked at again now, by the new settings; the digest is scheduled again."""
     cancel_timer(tx, "digest", member.id, member.id)
     schedule_digest(tx, member.id, member.name)
     notices = find_timer(tx, "notice", member.id, member.id)
