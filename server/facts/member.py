@@ -94,6 +94,11 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def gate_at(self) -> float | None:
+        """When its harness last asked whether a tool of its own may run."""
+        ...
+
+    @property
     def tokens_until(self) -> float | None:
         """When the last of its tokens ends or ended; None: one has no end."""
         ...
@@ -143,6 +148,7 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         run=_run(row),
         tokens_until=row.tokens_until,
         listens=tx.listens(row.id),
+        gate_at=row.gate_at,
     )
 
 

@@ -158,6 +158,7 @@ class RosterRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
@@ -211,6 +212,7 @@ class MemberFacts(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
