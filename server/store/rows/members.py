@@ -168,6 +168,10 @@ class RosterRow(NamedTuple):
     owner_until: float | None
     room_state: str | None
     room_until: float | None
+    harness: str | None
+    phase: str | None
+    tool: str | None
+    phase_since: float | None
 
 
 class SignInRow(NamedTuple):
