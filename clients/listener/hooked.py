@@ -5,7 +5,6 @@ place without a word. What it gave to its harness is kept in a private file: if 
 after it, it gets the same wakes again, a few times.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -30,13 +29,11 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
+from teamroom.clients.start import WAKES
 from teamroom.server.private import NotPrivateError, read_private, write_private
 
 TRIES = 3
 """How often a harness is given the same wakes if it makes no call to the room."""
-
-WAKES = 2
-"""The exit code with which a background hook wakes Claude Code, which shows its model the error output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +100,13 @@ class HookListener:
         return self._ending
 
     async def _listen(self) -> Ending:
-        me = await self._room.me()
+        given = self._read()
+        after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
+        me = await self._room.me()  # which counts as a call of the member
         check_member(self._name, me, "Listen")
         check_kind(self._place, me)
         if me["mode"] != "live":
             await self._room.call("check_in", mode="live")
-        given = self._read()
-        after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
         while True:
             try:
                 waited = await self._room.wait(after)
@@ -132,7 +129,8 @@ class HookListener:
             return None
         if times:
             await anyio.sleep(FAILED_SECONDS[0] * 2 ** (times - 1))
-        self._write(Given(cursor, times + 1, self._room.calls))
+        if not self._write(Given(cursor, times + 1, self._room.calls)):
+            await self._room.wait(cursor, 0)  # acknowledges: without the file, they would be given again and again
         return self._way(wake_line(self._name, waited["wakes"]))
 
     # -------------------------------------------------------------- what it gave before
@@ -144,9 +142,13 @@ class HookListener:
         except (OSError, NotPrivateError, ValueError, KeyError, TypeError):
             return Given()
 
-    def _write(self, given: Given) -> None:
-        with contextlib.suppress(OSError, NotPrivateError):  # else its harness may see the wakes more often
+    def _write(self, given: Given) -> bool:
+        """Keep what was given; returns whether that could be written."""
+        try:
             write_private(self._file, json.dumps(asdict(given)) + "\n", TOKEN_FOLDERS)
+        except (OSError, NotPrivateError):
+            return False
+        return True
 
 
 async def _until_harness_ends(tasks: anyio.abc.TaskGroup) -> None:
