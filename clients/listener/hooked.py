@@ -17,7 +17,7 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
-from teamroom.clients.session.failure import Failure, ungrouped
+from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import parent_of
 from teamroom.clients.session.place import (
     MEMBERS,
@@ -30,7 +30,6 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
-from teamroom.clients.start import WAKES
 from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 
 TRIES = 3
