@@ -136,7 +136,7 @@ UNIX_TIME_FROM = 1_000_000_000
 
 
 def _mode(mode: str) -> str:
-    parsed = parse_mode(mode)
+    parsed = parse_mode(mode.strip().lower())
     if parsed is None:
         raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
     return parsed

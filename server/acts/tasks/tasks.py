@@ -115,12 +115,13 @@ class UpdateTask(Arguments):
 
 
 class Updated(Reply):
-    """Reply of `update_task`."""
+    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits."""
 
     task: str
     state: str
     fence: int
     lease_until: str | None
+    blocked_on: str | None = None
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
@@ -300,7 +301,12 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
     updated = find_task(tx, task.id)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
+        receipt=seq,
+        task=task.name,
+        state=updated.state,
+        fence=updated.fence,
+        lease_until=updated.lease_until(tx),
+        blocked_on=None if block is None else block.text,
     )
 
 
