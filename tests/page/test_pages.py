@@ -15,7 +15,7 @@ from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
 from teamroom.server.store.folder import DATABASE
 from tests.support.demo import play_demo
-from tests.support.promises import house
+from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, Time, running_room
 from tests.support.visitors import Visitor, visitor
 
@@ -58,6 +58,19 @@ async def test_the_first_page_answers_the_four_questions(room: RunningRoom) -> N
     assert "until" in text
     assert "may deploy:staging until" in text
     assert re.search(r"T-1 claimed Build the page @builder", text)
+
+
+@promise("PRS2")
+async def test_each_page_with_members_marks_a_mode_that_nothing_keeps_and_says_when_a_member_answers(
+    room: RunningRoom,
+) -> None:
+    (codex,) = await room.enroll("codex", mode="live")
+    await codex("check_in")
+    async with visitor(room) as browser:
+        for path in ("/", "/members", "/members/codex"):
+            text = (await browser.get(path)).text
+            assert "live (no listener)" in text, path
+            assert "no listener: it answers when its owner opens it" in text, path
 
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
