@@ -17,7 +17,7 @@ from teamroom.server.store.folder import DATABASE
 from tests.support.demo import play_demo
 from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, Time, running_room
-from tests.support.visitors import Visitor, visitor
+from tests.support.visitors import Shown, Visitor, visitor
 
 pytestmark = house
 
@@ -211,6 +211,24 @@ async def test_a_refusal_is_shown_with_its_fix_and_the_way_back(room: RunningRoo
         assert refused.status in (404, 409)
         assert "Refused" in refused.text
         assert "/" in refused.links
+
+
+@promise("SAF8", "HND4")
+async def test_what_a_text_lost_and_whom_it_does_not_reach_is_shown_with_the_way_back(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+
+        async def add(title: str, detail: str) -> Shown:
+            return await browser.send((await browser.get("/")).form("create_task"), title=title, detail=detail)
+
+        for title, detail, said in (
+            ("tell @bulder", "x", "@bulder reaches nobody: no member has this name; near: @builder"),
+            ("log in", "a\x1b[31mb", "Removed from your text: 1 escape sequence."),
+        ):
+            shown = await add(title, detail)
+            assert said in shown.text, shown.text
+            assert "/" in shown.links
+        assert "Back" not in (await add("as it is", "x")).text
 
 
 async def test_a_person_enrols_an_agent_whose_token_is_shown_once(room: RunningRoom) -> None:

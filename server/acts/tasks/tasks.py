@@ -32,6 +32,7 @@ from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
+from teamroom.server.facts.mentions import NAMES_MEMBER
 from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
@@ -109,7 +110,7 @@ class UpdateTask(Arguments):
     fence: Fence | None = None
     note: Text | None = None
     status: Literal["working", "blocked", "released", "cancelled"] | None = None
-    blocked_on: Line | None = None
+    blocked_on: Annotated[Words, NAMES_MEMBER] | None = None
     changes: Changes | None = None
     snooze_until: Span | None = None
 
