@@ -19,10 +19,9 @@ def ask_at_address(url: str, data: str, name: str, path: str, said: bytes) -> st
     place = Place(Path(data) if data else None, url or None)
     try:
         held = member_token(place, name) if name else agents_token(place, None)
-        endpoint = place.endpoint.removesuffix("/mcp") + path
-        with Connection(endpoint, ANSWER_SECONDS, place.socket_folder) as connection:
+        with Connection(place.endpoint, ANSWER_SECONDS, place.socket_folder) as connection:
             headers = {"Authorization": f"Bearer {held}", "Content-Type": "application/json"}
-            answer = connection.post(said, headers)
+            answer = connection.post(said, headers, path)
     except Failure as failure:
         raise OSError(failure.why) from None
     if answer.status != 200:

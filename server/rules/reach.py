@@ -43,8 +43,8 @@ def describe_reach_of(agents: int, gates: int, runs: int) -> str:
     if not agents:
         return ""
     return (
-        f"Reaches the calls to the room of all {agents} agents, and the own tools of the {gates} whose harnesses ask "
-        f"the room first. A listener runs {runs} of them."
+        f"Reaches the calls to the room of {agents} agent{'s' if agents > 1 else ''}, and the own tools of {gates} "
+        f"whose harness asks the room first. {runs} of them run under a listener."
     )
 
 
