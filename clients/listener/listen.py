@@ -176,6 +176,7 @@ class Listener:
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
         """Run the command for some wakes until it ends; returns whether that answered them."""
+        self._name = str((await self._room.me())["name"])  # it may have got another one since
         calls_before = self._room.calls
         line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()

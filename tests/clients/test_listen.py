@@ -194,6 +194,21 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowl
         assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [second]
 
 
+@promise("ID1", "WAK2")
+def test_a_renamed_member_is_woken_under_its_new_name_and_only_its_calls_count_as_answers(room: WatchedRoom) -> None:
+    may_call = room.folder / "may call"
+    with listening(room, CALLS_IF_IT_MAY, str(may_call), "", options=()) as process:
+        hears(room)
+        assert room.owner("enroll", name="builder", rename="mason")["renamed"]
+        wake(room, "look")
+        says(process, "ended without a call to the room")
+        may_call.touch()
+        says(process, "Its wakes are answered")
+        for found in told(room):
+            assert found["stdin"]["member"] == "mason"
+            assert found["stdin"]["line"].startswith("You are @mason in the room.")
+
+
 @promise("SAF2")
 def test_no_text_of_a_member_is_on_a_command_line_where_others_read_it_and_programs_take_options(
     room: WatchedRoom,
