@@ -69,6 +69,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
 	$(BIN)/python -m tests.bench.demo
+	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, fair shares and every act in a large room, in full: about a quarter of an hour

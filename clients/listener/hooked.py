@@ -104,6 +104,7 @@ class HookListener:
         after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
         me = await self._room.me()  # which counts as a call of the member
         check_member(self._name, me, "Listen")
+        self._name = str(me["name"])
         check_kind(self._place, me)
         if me["mode"] != "live":
             await self._room.call("check_in", mode="live")
