@@ -23,5 +23,9 @@ def asked_by(model: type[Arguments], **asked: Any) -> Any:
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, fault["loc"])) or "the address"
-        why = f"{where}: {fault['msg'].removeprefix('Value error, ')}."
-        raise AddressRefusal("invalid", why, "Correct the address, or go to the first page.") from None
+        raise no_such_address(f"{where}: {fault['msg'].removeprefix('Value error, ')}") from None
+
+
+def no_such_address(why: str) -> AddressRefusal:
+    """The refusal of an address that makes no sense."""
+    return AddressRefusal("invalid", f"{why}.", "Correct the address, or go to the first page.")

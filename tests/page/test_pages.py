@@ -80,6 +80,37 @@ async def test_every_address_of_the_page_is_shown(room: RunningRoom, view: str) 
             assert (await browser.get(link)).status == 200, link
 
 
+async def test_no_two_buttons_of_a_page_have_one_name_unless_they_do_the_same(room: RunningRoom) -> None:
+    found = await work(room)
+    builder, checker, olga = found["builder"], found["checker"], found["olga"]
+    await builder("request_decision", question="Which port?", options=["yes", "no"])
+    await checker("post_message", text="@olga which host?", kind="ask")
+    for title in ("One", "Two"):
+        task = (await olga("create_task", title=title, review="olga"))["task"]
+        fence = (await checker("claim_task", task=task))["fence"]
+        await checker("complete_task", task=task, fence=fence, summary="x", evidence=[{"kind": "test", "ref": "x"}])
+        offered = (await olga("create_task", title=f"{title} more"))["task"]
+        fence = (await builder("claim_task", task=offered))["fence"]
+        await builder("hand_off", task=offered, fence=fence, to="olga", note="x")
+        await olga("authorize", to="builder", scope=f"deploy:{title}")
+        await olga("notify", add_channel=f"json://example.org/{title}")
+    await olga("pause", target="checker", reason="x")
+    paths = [
+        *(path for view in VIEWS if re.fullmatch(view.pattern, path := f"/{view.name}")),
+        *("/", "/tasks/T-1", "/tasks/T-2", "/members/builder", "/members/checker", "/decisions/D-1"),
+        *(f"/messages/{found['message']}", "/tasks/T-99"),
+    ]
+    async with visitor(room) as browser:
+        shown = [await browser.get(path) for path in paths]
+        shown.append(await browser.send((await browser.get("/enrol")).form("enroll"), name="newcomer"))
+    for page in shown:
+        does: dict[str, str] = {}
+        assert page.buttons
+        for name, act in page.buttons:
+            assert name.partition(" ")[2]
+            assert does.setdefault(name, act) == act, f"two buttons are called {name}"
+
+
 async def test_an_address_of_nothing_is_refused_with_what_to_do(room: RunningRoom) -> None:
     async with visitor(room) as browser:
         for path in ("/tasks/T-9", "/members/nobody", "/messages/M-9", "/decisions/D-9", "/part/nothing"):
