@@ -18,13 +18,14 @@ from teamroom.resources.page.html import render
 from teamroom.resources.page.live import Bodies, Live
 from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
 from teamroom.resources.page.reading import AddressRefusal
+from teamroom.resources.page.refusals import for_people
 from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LISTEN
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
 from teamroom.server.clock import Clock
-from teamroom.server.door.door import Door
+from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.faults import Faults
 from teamroom.server.http.visits import NO_STORE, PART_PATH, STREAM_PATH, Answer, Visit
 from teamroom.server.identity import Caller
@@ -209,7 +210,7 @@ class Page:
         except Refusal as refusal:
             if refusal.code not in PASSING:
                 raise
-            return self._render("parts/refused.html", refusal=refusal.body())
+            return self._render("parts/refused.html", refusal=for_people(refusal))
 
     async def _part_of(self, part: Part, caller: Caller, *, filters: dict[str, Any], joined: bool) -> bytes:
         """A part as it is now. What all see is rendered once for them, and only for who may see it."""
@@ -288,7 +289,8 @@ class Page:
             )
         if visit.method != "POST":
             back = visit.query.get(THEN, "/")
-            found = {"then": back, "stopped": visit.stopped, "was": visit.caller}
+            stopped = None if visit.stopped is None else for_people(_killed(visit.stopped))
+            found = {"then": back, "stopped": stopped, "was": visit.caller}
             return Answer(self._render("sign-in.html", title="Sign in", me=None, **found))
         token = await self._door.sign_in(_last(visit.form, "code"), visit.caller)
         return Answer(status=303, headers=(NO_STORE, self._to(_then(visit))), session=token)
@@ -296,7 +298,7 @@ class Page:
     def _send_to_sign_in(self, visit: Visit) -> Answer:
         if visit.method == "POST" or visit.path.startswith((PART_PATH, STREAM_PATH)) or _wants(visit, MAIN):
             if visit.stopped is not None:
-                raise Refusal("killed", visit.stopped.why, visit.stopped.fix)
+                raise _killed(visit.stopped)
             refusal = Refusal("not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
             return self._refused(visit, refusal, 401)
         query = urlencode({THEN: _here(visit)})
@@ -306,10 +308,12 @@ class Page:
 
     def _refused(self, visit: Visit, refusal: Refusal, status: int | None = None) -> Answer:
         status = status or STATUS.get(refusal.code, 409)
+        offered = self._offered.get(visit.path.removeprefix(ACT))
+        said = for_people(refusal, None if offered is None else offered.does)
         if _wants(visit, JSON):
-            return Answer(json.dumps(refusal.body()).encode(), status, JSON_KIND)
+            return Answer(json.dumps(said).encode(), status, JSON_KIND)
         back = _then(visit) if visit.method == "POST" and visit.caller is not None else ""
-        shown = self._render("refused.html", title="Refused", refusal=refusal.body(), me=visit.caller, back=back)
+        shown = self._render("refused.html", title="Refused", refusal=said, me=visit.caller, back=back)
         return Answer(shown, status)
 
     def _render(self, template: str, **found: Any) -> bytes:
@@ -343,6 +347,10 @@ JSON, MAIN = "json", "main"
 def _wants(visit: Visit, form: str) -> bool:
     """Whether the page's script asks for an answer of this form."""
     return visit.query.get(AS) == form
+
+
+def _killed(stopped: UnauthorisedError) -> Refusal:
+    return Refusal("killed", stopped.why, stopped.fix)
 
 
 def _last(form: Mapping[str, list[str]], name: str) -> str:
