@@ -29,7 +29,7 @@ from teamroom.server.acts.receipts.receipts import (
 )
 from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.facts.roles import LOG_READERS
-from teamroom.server.health import SEAL
+from teamroom.server.health import BACKUPS, SEAL
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -181,7 +181,7 @@ async def _log(look: Look) -> Found:
     asked = look.asked("actor", "act", "subject", "after")
     query = look.asked("query")
     found: Found = {"asked": {**asked, **query}, "receipts": None, "entries": None, "messages": None, "cursor": None}
-    found |= {"checked": None, "seal": None}
+    found |= {"checked": None, "seal": None, "backup": None}
     if query:
         page = await look.read(READ_MESSAGES, asked_by(ReadMessages, **query))
         return {**found, "messages": page.messages}
@@ -192,7 +192,7 @@ async def _log(look: Look) -> Found:
             "receipts": receipts.receipts,
             "cursor": receipts.cursor,
             "checked": await _check(look, receipts.receipts),
-            "seal": await _seal(look),
+            **await _find_health(look),
         }
     stream = await look.read(READ_STREAM, asked_by(ReadStream, limit=LOG_ROWS, **look.asked("after")))
     return {**found, "entries": stream.entries, "cursor": stream.cursor}
@@ -214,10 +214,10 @@ async def _check(look: Look, shown: list[Receipt]) -> EntriesChecked | None:
     return checked
 
 
-async def _seal(look: Look) -> PartShown | None:
-    """How the part of the room is that seals the end of the log."""
-    health = await look.read(READ_HEALTH, Nothing())
-    return next((part for part in health.parts if part.part == SEAL), None)
+async def _find_health(look: Look) -> dict[str, PartShown]:
+    """The part of the room that seals the end of the log, and the backups, each of which was verified as a whole."""
+    parts = {part.part: part for part in (await look.read(READ_HEALTH, Nothing())).parts}
+    return {"seal": parts[SEAL], "backup": parts[BACKUPS]}
 
 
 async def _settings(look: Look) -> Found:

@@ -11,8 +11,11 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.local.demo.clock import STORY_SECONDS
+from teamroom.resources.page.assets import assets
 from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
+from teamroom.server.clock import WallTime
+from teamroom.server.health import BACKUPS
 from teamroom.server.store.folder import DATABASE
 from tests.support.demo import play_demo
 from tests.support.promises import house
@@ -317,14 +320,34 @@ async def test_a_person_who_may_not_stop_others_sees_no_button_for_it(room: Runn
 async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: RunningRoom) -> None:
     await work(room)
     async with visitor(room) as browser:
-        assert "each follows from the one before" in (await browser.get("/log")).text
-        assert "The seal of the log's end: " in (await browser.get("/log")).text
+        text = (await browser.get("/log")).text
+        assert re.search(r"This page checked entries 1 to [0-9]+ just now, and no others", text)
+        assert "No backup has checked all entries yet. On the room's machine, teamroom verify checks all" in text
+        assert "The seal of the log's end: " in text
+        room.room.health.looked_at(BACKUPS, WallTime(room.time()), "")
+        text = (await browser.get("/log")).text
+        assert re.search(r"All entries were checked last with the newest backup, made [0-9]+ \w+ [0-9:]+ UTC", text)
         with closing(sqlite3.connect(room.folder / DATABASE)) as forger:
             forger.execute("update log set summary = 'nothing happened' where seq = 6")
             forger.commit()
         shown = (await browser.get("/log")).text
         assert "Entry 6 is wrong: its content was changed" in shown
-        assert "each follows" in (await browser.get("/log?after=6")).text
+        assert "follows from the one before" in (await browser.get("/log?after=6")).text
+
+
+async def test_the_pages_own_files_are_compressed_for_who_takes_it_and_nothing_that_is_secret(
+    room: RunningRoom,
+) -> None:
+    async with visitor(room) as browser:
+        for path, file in assets().items():
+            small = await browser.http.get(path, headers={"accept-encoding": "gzip, deflate, br"})
+            whole = await browser.http.get(path, headers={"accept-encoding": "identity"})
+            assert small.headers["content-encoding"] == "gzip"
+            assert int(small.headers["content-length"]) < int(whole.headers["content-length"]) == len(file.body)
+            assert small.content == whole.content == file.body
+            assert "content-encoding" not in whole.headers
+            assert small.headers["vary"] == "accept-encoding"
+        assert "content-encoding" not in (await browser.http.get("/")).headers
 
 
 async def test_a_hand_off_is_declined_with_the_form_of_all_arguments(room: RunningRoom) -> None:
