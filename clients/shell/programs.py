@@ -7,7 +7,7 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
-from teamroom.clients.shell.app import Json, bare, command
+from teamroom.clients.shell.app import Data, Json, bare, command
 
 SECTION = "Programs"
 
@@ -39,6 +39,26 @@ def connect(
     collect_garbage()
     failure = connect(place, name)
     raise typer.Exit(failure.exit_code if failure is not None else 0)
+
+
+@command(SECTION)
+def gate(
+    harness: Annotated[str, typer.Option("--format", metavar="HARNESS", help="Whose hooks: claude, codex, gemini, …")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The member that asks.")] = None,
+    data: Data = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="The room, if it is on no folder here.")
+    ] = None,
+    unattended: Annotated[
+        bool, typer.Option("--unattended", help="Refuse the tool if the room cannot be asked.")
+    ] = False,
+) -> None:
+    """Ask the room whether a harness may use a tool. A hook of the harness runs it, with its own input."""
+    from teamroom.clients.gate.gate import main
+
+    given = {"--format": harness, "--as": name, "--data": data, "--url": url}
+    words = [f"{option}={value}" for option, value in given.items() if value is not None]
+    raise typer.Exit(main([*words, *(["--unattended"] if unattended else [])]))
 
 
 @command(SECTION)
