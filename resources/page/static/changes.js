@@ -62,11 +62,14 @@ export function follow(address, explain, page) {
     others.postMessage(["hello", own]);
   }
 
-  others.onmessage = ({ data }) => hear(data);
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) return begin();
+  function end() {
     leave?.abort();
     leave = null;
-  });
+  }
+
+  others.onmessage = ({ data }) => hear(data);
+  document.addEventListener("visibilitychange", () => (document.hidden ? end() : begin()));
+  window.addEventListener("beforeunload", end); // before the room ends the stream of who signs out
+  window.addEventListener("pageshow", begin);
   begin();
 }
