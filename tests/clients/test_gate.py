@@ -13,6 +13,7 @@ import pytest
 
 from teamroom.server.rules.hooks import HARNESSES
 from tests.harness.room import RoomOfProcesses, room_of_processes
+from tests.support.impostors import taking
 from tests.support.promises import promise
 from tests.support.shells import Done, Shell
 
@@ -149,6 +150,14 @@ def test_what_is_no_answer_of_a_room_counts_as_none(tmp_path: Path, shell: Shell
     with in_place_of_room(tmp_path / "room", ANSWERS[name]) as folder:
         assert "nobody attends" in denies(gate(shell, folder, "--unattended"))
         assert denies(gate(shell, folder)) == ""
+
+
+def test_a_program_that_took_the_rooms_port_gets_no_token(served: RoomOfProcesses, shell: Shell) -> None:
+    with taking() as taken:
+        done = gate(shell, served.data, "--url", taken.url, "--unattended")
+        assert "did not prove" in denies(done) or "cannot prove" in denies(done)
+        assert taken.challenges == 1
+        assert not taken.has_got(token_of(served))
 
 
 @pytest.mark.parametrize("kind", ["readable by others", "a link", "missing"])

@@ -17,7 +17,7 @@ create view member_presence as
 select presence.member, presence.seen, presence.acted, presence.last_call_at, presence.last_progress_at,
     presence.declared_at, presence.busy_until, presence.connected_at, presence.connected_since, presence.evidence_at,
     presence.run_since, presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run,
-    harness.gate_at,
+    (select harness.gate_at from harness where harness.member = presence.member) as gate_at,
     case when exists (
         select 1 from task where task.id = presence.busy_task and task.holder = presence.member
     ) then 1 else 0 end as works_on_task,
@@ -33,5 +33,4 @@ select presence.member, presence.seen, presence.acted, presence.last_call_at, pr
         from token
         where token.member = presence.member
     ) end as tokens_until
-from presence
-left join harness on harness.member = presence.member;
+from presence;
