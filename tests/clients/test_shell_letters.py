@@ -61,7 +61,7 @@ async def test_a_person_sees_what_applies_and_sets_it(room: RunningRoom) -> None
         (("set",), 2, "There is nothing to change."),
         (("set", "--quiet", "late"), 1, "write quiet hours like 22:00-07:00"),
         (("set", "--zone", "Mars"), 1, "not a time zone"),
-        (("set", "--per-hour", "101"), 2, "must be at most 100"),
+        (("set", "--per-hour", "101"), 2, "less than or equal to 100"),
         (("set", "--quiet", "none", "--for", "nobody"), 1, "no member"),
         (("channel", "remove", "1"), 1, "has no channel 1"),
         (("channel", "remove", "x"), 2, "valid integer"),
