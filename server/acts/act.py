@@ -77,7 +77,7 @@ def _clean(text: str) -> str:
     if (place := forbidden_character(text)) is not None:
         raise ValueError(
             f"{described(text[place])} as character {place + 1} is {kind_with_article(text[place])}; "
-            "remove it and others like it, then call again"
+            "remove it and others like it"
         )
     return _without_token(text)
 
