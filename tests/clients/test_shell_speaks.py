@@ -596,6 +596,7 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     await team.agents["builder"]("claim_task", task="T-1")
     await team.agents["builder"]("hand_off", task="T-1", fence=1, to="olga", note="x")
     await team.person.here("post", "hello")
+    await team.agents["builder"]("request_decision", question="Deploy?", options=["now", "on monday"])
 
     async def found(*words: str) -> list[str]:
         done = await team.person.here("completion", "bash", "--", *words)
@@ -607,7 +608,9 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     assert await found("task", "assign", "T-1", "b") == ["builder"]
     assert await found("claim", "") == ["T-2"], "what can be claimed"
     assert await found("reply", "") == ["M-1"]
-    assert set(await found("read", "")) == {"T-1", "T-2", "M-1", "O-1"}
+    assert set(await found("read", "")) == {"T-1", "T-2", "M-1", "O-1", "D-1"}
+    assert await found("decide", "") == ["D-1"]
+    assert await found("decide", "D-1", "") == ["1", "2"]
     assert await found("handoff", "O") == ["O-1"]
     assert await found("handoff", "O-1", "") == ["accept", "decline"]
     assert await found("handoff", "T-1", "t") == ["tester"]
