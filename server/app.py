@@ -25,6 +25,7 @@ from teamroom.server.acts.receipts.retention import is_retention_idle, start_ret
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.rates import Rates
+from teamroom.server.door.repeats import start_forgetting
 from teamroom.server.facts.channels import ROOM_CHANNELS
 from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
@@ -276,7 +277,8 @@ class Room:
         """Write the room's first entries. The owner's token and the seal are in their files before the commit."""
         token = open_room(tx, owner)
         write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
-        tx.end()  # which amends the newest entry
+        start_forgetting(tx)
+        tx.end()  # which writes the newest entry
         self.notary.prepare(tx.head)
         return token
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct, Reply
-from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, postpone, schedule
+from teamroom.server.facts.timers import Timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record.chain import ROOM_MEMBER
 from teamroom.server.refusals import Refusal
@@ -21,6 +21,9 @@ FORGET = "forget"
 
 FORGET_AT_ONCE, FORGET_SECONDS = 500, 5.0
 """How many remembered calls are forgotten at once, and the seconds between two looks for more."""
+
+FORGET_IDLE_SECONDS = 300.0
+"""When no call is remembered, the duty looks again after this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +79,16 @@ def remember(tx: Writing, caller: Caller, act: AnyAct, repeat: Repeat, reply: Re
         at=tx.now,
         until=tx.now + kept,
     )
-    if find_timer(tx, FORGET, 0, ROOM_MEMBER) is None:
-        schedule(tx, FORGET, 0, ROOM_MEMBER, max(kept, FORGET_SECONDS))
+
+
+def start_forgetting(tx: Writing) -> None:
+    """Set the timer of remembered calls in a new room. It never ends, so that no act has to look for it."""
+    schedule(tx, FORGET, 0, ROOM_MEMBER, FORGET_IDLE_SECONDS)
 
 
 def forget_requests(tx: Writing, due: Timer) -> None:
     """Forget a page of the remembered calls whose time is over."""
     gone = tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
-    following = tx.value(float, "next_forgotten")
-    if following is None:
-        cancel_timer(tx, due.rule, due.subject, due.member)
-    else:
-        postpone(tx, due, tx.now if gone == FORGET_AT_ONCE else max(following, tx.now + FORGET_SECONDS))
+    following = tx.value(float, "next_forgotten") or tx.now + FORGET_IDLE_SECONDS
+    latest = tx.now + FORGET_IDLE_SECONDS  # a later call may be forgotten earlier than those that are remembered now
+    postpone(tx, due, tx.now if gone == FORGET_AT_ONCE else min(max(following, tx.now + FORGET_SECONDS), latest))

@@ -25,7 +25,7 @@ LATER = frozenset({"former_name", "decision", "asked", "authorisation", "letter_
 
 def has_begun(tx: Writing) -> bool:
     """Whether the log of this room records rows already."""
-    return tx.value(int, "recording_since") is not None
+    return tx.head.recording_since is not None
 
 
 def begin(tx: Writing, changed: Collection[tuple[str, Key]]) -> tuple[list[RowChange], dict[str, Any]]:
@@ -35,6 +35,7 @@ def begin(tx: Writing, changed: Collection[tuple[str, Key]]) -> tuple[list[RowCh
     `LATER` that are not listed completely, because this baseline is not the room's first.
     """
     tx.run("begin_recording", seq=tx.head.seq)
+    tx.head.recording_since = tx.head.seq
     changes: list[RowChange] = []
     whole = []
     for logged in TABLES.values():

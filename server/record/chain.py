@@ -8,7 +8,7 @@ its salt, and the chain still verifies. Nobody can check a guess at redacted con
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from teamroom.server import topics
@@ -64,46 +64,49 @@ def append(
     outcome: str = "ok",
     detail: Mapping[str, Any] | None = None,
 ) -> int:
-    """Append one entry to the log in the act's own transaction; returns its number."""
+    """Append one entry to the log in the act's own transaction; returns its number.
+
+    The newest entry of an act is written at the act's end, or before the next one: until then its detail can grow.
+    """
     head = tx.head
-    seq = head.seq + 1
-    salt = tx.entropy(SALT_BYTES).hex()
-    detail_text = canonical(detail or {})
-    digest = content_digest(salt, summary, detail_text)
-    header = (seq, head.epoch, tx.wall, author.member, author.owner, act, subject, outcome)
-    tx.newest, tx.at_end = Newest(head.hash, header, salt, summary, detail or {}), end_act
-    head.hash = entry_hash(head.hash, header, digest)
-    head.seq = seq
+    if tx.write_newest is not None:
+        tx.write_newest(tx)
+    head.seq += 1
+    header = (head.seq, head.epoch, tx.wall, author.member, author.owner, act, subject, outcome)
+    tx.newest = Newest(head.hash, header, tx.entropy(SALT_BYTES).hex(), summary, detail or {})
+    tx.write_newest, tx.at_end = write, end_act
     tx.save_clock()
-    tx.run(
-        "append_entry",
-        seq=seq,
-        epoch=head.epoch,
-        at=tx.wall,
-        actor=author.member,
-        owner=author.owner,
-        act=act,
-        subject=subject,
-        outcome=outcome,
-        summary=summary,
-        detail=detail_text,
-        salt=salt,
-        digest=digest,
-        hash=head.hash,
-    )
     tx.changed(topics.STREAM)
-    return seq
+    return head.seq
 
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """The newest entry of an act, which can be amended until the act ends: what its hash is made of."""
+    """The newest entry of an act: what its hash is made of."""
 
     previous: str
     header: tuple[Any, ...]
     salt: str
     summary: str
     detail: Mapping[str, Any]
+
+
+def write(tx: Writing) -> None:
+    """Write the newest entry of an act as it is now."""
+    newest: Newest = tx.newest
+    tx.write_newest = None
+    text, digest = _seal(tx, newest)
+    header = dict(zip(HEADER, newest.header, strict=True))
+    content = {"summary": newest.summary, "detail": text, "salt": newest.salt}
+    tx.run("append_entry", **header, **content, digest=digest, hash=tx.head.hash)
+
+
+def _seal(tx: Writing, newest: Newest) -> tuple[str, str]:
+    """Let the log end with an entry; returns its detail as it is hashed, and the digest of its content."""
+    text = canonical(newest.detail)
+    digest = content_digest(newest.salt, newest.summary, text)
+    tx.head.hash = entry_hash(newest.previous, newest.header, digest)
+    return text, digest
 
 
 def end_act(tx: Writing) -> None:
@@ -123,23 +126,18 @@ def end_act(tx: Writing) -> None:
         rows, begun = baseline.begin(tx, before)
         changes += rows
     if changes:
-        _amend(tx, {ROWS: as_detail(changes), **begun})
-
-
-def _amend(tx: Writing, more: Mapping[str, Any]) -> None:
-    """Add to the detail of the newest entry of an act."""
-    newest: Newest = tx.newest
-    detail = {**newest.detail, **more}
-    tx.newest = Newest(newest.previous, newest.header, newest.salt, newest.summary, detail)
-    text = canonical(detail)
-    digest = content_digest(newest.salt, newest.summary, text)
-    tx.head.hash = entry_hash(newest.previous, newest.header, digest)
-    tx.run("amend_entry", seq=tx.head.seq, detail=text, digest=digest, hash=tx.head.hash)
+        detail = {**tx.newest.detail, ROWS: as_detail(changes), **begun}
+        tx.newest = replace(tx.newest, detail=detail)
+    if tx.write_newest is not None:
+        write(tx)
+    elif changes:
+        text, digest = _seal(tx, tx.newest)
+        tx.run("amend_entry", seq=tx.head.seq, detail=text, digest=digest, hash=tx.head.hash)
 
 
 def head_of(tx: Writing) -> str:
     """The end of the log as this transaction leaves it: what a reader can keep, as `HASH@NUMBER`."""
-    tx.end()  # which amends the newest entry
+    tx.end()  # which writes the newest entry
     return f"{tx.head.hash}@{tx.head.seq}"
 
 

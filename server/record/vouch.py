@@ -13,7 +13,7 @@ from teamroom.server.record.sealed import Seal, is_genuine
 from teamroom.server.store.folder import KEY
 from teamroom.server.store.rows.head import LargestIds, ReadHead
 from teamroom.server.store.rows.log import LogEntry
-from teamroom.server.store.transaction import Head, Reading
+from teamroom.server.store.transaction import Reading
 
 SEALED_WITH_HISTORY = 16
 """The migration since which a room has a seal with a history. A room without it is of an earlier release."""
@@ -117,7 +117,7 @@ def _broken_after(tx: Reading, seal: Seal, head: LogEnd) -> str | None:
 
 def _miscounted(tx: Reading) -> str | None:
     """What the head row counts too low, so that an id would be given twice."""
-    head, largest = tx.only(Head, "lock_head"), tx.only(LargestIds, "largest_ids")
+    head, largest = tx.only(LargestIds, "counted_ids"), tx.only(LargestIds, "largest_ids")
     for name in LargestIds._fields:
         if getattr(head, name) < getattr(largest, name):
             return f"its head counts {getattr(head, name)} {name}, and there is number {getattr(largest, name)}"

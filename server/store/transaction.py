@@ -1,6 +1,7 @@
 """The store as an act sees it: named statements in one transaction, and the head row that it locked."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
@@ -81,6 +82,7 @@ class Head:
     """The one row that is the room's lock: the end of the log, the counters of ids, and the room's clock.
 
     `room_at`: room time when it was last saved; `ahead`: by how many seconds the wall clock was ahead of it then.
+    `recording_since`: the entry from which on the log records rows; None while it does not.
     """
 
     epoch: int
@@ -92,6 +94,7 @@ class Head:
     offers: int
     room_at: float
     ahead: float
+    recording_since: int | None
 
     def values(self) -> dict[str, Any]:
         """The columns by name; `dataclasses.asdict` takes ten times as long."""
@@ -109,6 +112,7 @@ class Head:
             self.offers,
             self.room_at,
             self.ahead,
+            self.recording_since,
         )
 
     def restore(self, before: "Head") -> None:
@@ -205,7 +209,7 @@ class Reading:
 
     def one(self, kind: type[R], name: str, /, **parameters: Any) -> R | None:
         """The first row of a statement, as a row of this kind, or None."""
-        cursor = self._connection.execute(self._statements[name], parameters)
+        cursor = self._select(name, parameters)
         row = cursor.fetchone()
         return None if row is None else _maker(kind, name, cursor)(row)
 
@@ -218,22 +222,26 @@ class Reading:
 
     def all(self, kind: type[R], name: str, /, **parameters: Any) -> list[R]:
         """Every row of a statement. The statement carries the limit."""
-        cursor = self._connection.execute(self._statements[name], parameters)
+        cursor = self._select(name, parameters)
         rows = cursor.fetchall()
         return list(map(_maker(kind, name, cursor), rows)) if rows else []
 
     def column(self, kind: type[T], name: str, /, **parameters: Any) -> list[T]:
         """The values of a statement with one column."""
-        return [row[0] for row in self._connection.execute(self._statements[name], parameters).fetchall()]
+        return [row[0] for row in self._select(name, parameters).fetchall()]
 
     def value(self, kind: type[T], name: str, /, **parameters: Any) -> T | None:
         """The value of a statement with one column and at most one row; None if there is no row, or it is null."""
-        row = self._connection.execute(self._statements[name], parameters).fetchone()
+        row = self._select(name, parameters).fetchone()
         return None if row is None else row[0]
 
     def number(self, name: str, /, **parameters: Any) -> int:
         """The number that a statement returns."""
-        return int(self._connection.execute(self._statements[name], parameters).fetchone()[0])
+        return int(self._select(name, parameters).fetchone()[0])
+
+    def _select(self, name: str, parameters: Mapping[str, Any]) -> Cursor:
+        """Run a statement that only reads."""
+        return self._connection.execute(self._statements[name], parameters)
 
     def logged_row(self, logged: Logged, key: Key) -> Row | None:
         """The row of a logged table with a key, or None."""
@@ -248,6 +256,12 @@ class Reading:
     def count_logged(self, logged: Logged) -> int:
         """How many rows a logged table has."""
         return int(self._connection.execute(logged.count, {}).fetchone()[0])
+
+
+@cache
+def looks_at_log(sql: str) -> bool:
+    """Whether a statement uses the log, or a view of it."""
+    return re.search(rf"\b({'|'.join(LOG_AND_VIEWS)})\b", sql) is not None
 
 
 @cache
@@ -294,6 +308,9 @@ class Effects:
     """Changed standings and revoked tokens, which are written to the control journal before the reply."""
 
 
+LOG_AND_VIEWS = ("log", "entry_age", "log_now")
+"""The log's table, and the views that read it."""
+
 FOLLOW_WALL_CLOCK = ("note_step", "move_digests", "look_at_notices_again", "look_at_letters_again")
 """The statements with which the store follows a step of the wall clock."""
 
@@ -313,7 +330,9 @@ class Writing(Reading):
         self.before: dict[tuple[str, Key], Row | None] = {}
         """The logged rows that this act may have changed, as they were before. None: there was no such row."""
         self.newest: Any = None
-        """What the log needs to amend the newest entry of this act; None while the act has none."""
+        """The newest entry of this act, which the log has yet to write; None if there is none."""
+        self.write_newest: Callable[[Writing], None] | None = None
+        """What writes it as it is, for statements that look at the log in the middle of the act."""
         self.at_end: Callable[[Writing], None] | None = None
         """What the log does at the end of this act; None while the act has no entry."""
         if self.ahead != head.ahead:
@@ -354,9 +373,16 @@ class Writing(Reading):
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many. Logged rows are noted first, as they are before."""
         sql = self._statements[name]
+        if self.write_newest is not None and looks_at_log(sql):
+            self.write_newest(self)
         if (change := change_of(sql)) is not None and name not in NEW_EPOCH:
             self._note(change, parameters)
         return self._connection.execute(sql, parameters).rowcount
+
+    def _select(self, name: str, parameters: Mapping[str, Any]) -> Cursor:
+        if self.write_newest is not None and looks_at_log(self._statements[name]):
+            self.write_newest(self)
+        return super()._select(name, parameters)
 
     def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
         logged, given = change.logged, {name: parameters[name] for name in change.names}

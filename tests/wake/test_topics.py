@@ -94,7 +94,7 @@ SILENT = {
     "whose turn it is after a pause of several, which the wake at that turn states": {
         *("hold_back", "let_go", "forget_held_back"),
     },
-    "what the log records of an act that states its topics": {"amend_entry", "begin_recording"},
+    "what the log records of an act that states its topics": {"amend_entry", "append_entry", "begin_recording"},
     "what people are to be told outside the room, of which letters tell; old ones go": {
         *("add_notice", "schedule_letter", "put_in_letter", "drop_notice", "drop_notices", "drop_told_notices"),
         "forget_deliveries",

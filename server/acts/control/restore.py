@@ -62,6 +62,7 @@ def accept_log(tx: Writing, what: str, epoch: int, stops: Journal) -> list[str]:
         summary=one_line(f"A person accepted the log as it is, although {what}"),
         detail={"what": what, "epoch": old, **({LEAP: FENCE_LEAP} if epoch != old else {})},
     )
+    tx.head.recording_since = None
     tx.run("forget_recording")  # what the log says of rows is accepted as it is, and begins again
     if epoch != old:
         _void(tx, seq)

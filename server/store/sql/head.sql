@@ -2,7 +2,13 @@
 
 -- name: lock_head
 -- PostgreSQL locks the row here. SQLite already holds its one write lock.
-select epoch, seq, hash, members, messages, tasks, offers, room_at, ahead from head where id = 1
+select epoch, seq, hash, members, messages, tasks, offers, room_at, ahead,
+    (select since from recording where recording.id = 1) as recording_since
+from head
+where id = 1
+
+-- name: counted_ids
+select members, messages, tasks, offers from head where id = 1
 
 -- name: read_head
 select epoch, seq, hash, created_at from head where id = 1

@@ -5,7 +5,7 @@ insert into log (seq, epoch, at, actor, owner, act, subject, outcome, summary, d
 values (:seq, :epoch, :at, :actor, :owner, :act, :subject, :outcome, :summary, :detail, :salt, :digest, :hash)
 
 -- name: amend_entry
--- The newest entry of an act, before the act ends: nobody has seen it yet.
+-- The newest entry of an act that looked at the log, before the act ends: nobody has seen it yet.
 update log set detail = :detail, digest = :digest, hash = :hash where seq = :seq
 
 -- name: log_page

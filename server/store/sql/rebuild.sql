@@ -9,11 +9,8 @@ select part from kept where seq = :seq
 -- name: kept_of_redaction
 select seq, part from kept where redaction = :redaction order by seq
 
--- name: recording_since
--- The entry with which the log began to record rows. Without this row it would begin again, which `verify` finds.
-select since from recording where id = 1
-
 -- name: begin_recording
+-- From this entry on, the log records rows. Without this row it would begin again, which `verify` finds.
 insert into recording (id, since) values (1, :seq)
 
 -- name: forget_recording

@@ -1,0 +1,35 @@
+"""The console script `teamroom`, and what harnesses need of it as a hook.
+
+The gate starts without the shell, because harnesses wait for it before each tool. A listener in a hook ends with 2 to
+wake its harness, and with nothing else: the shell's own 2, for a wrong command line, would wake it again and again.
+"""
+
+import sys
+
+GATE, LISTENER, ONCE = "gate", "listen", "--once"
+
+WAKES, HARNESS_WAKES = 100, 2
+"""The code with which a listener says that it has a wake, and the one with which its hook ends then."""
+
+FAILED, WRONG = 1, 2
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    words = sys.argv[1:]
+    if words[:1] == [GATE] and not {"-h", "--help"} & set(words):
+        from teamroom.clients.gate.gate import main as run_gate
+
+        sys.exit(run_gate(words[1:]))
+    from teamroom.clients.shell.main import main as run_shell
+
+    try:
+        run_shell()
+    except SystemExit as ending:
+        if words[:1] != [LISTENER] or ONCE not in words or not isinstance(ending.code, int):
+            raise
+        sys.exit({WAKES: HARNESS_WAKES, WRONG: FAILED}.get(ending.code, ending.code))
+
+
+if __name__ == "__main__":
+    main()
