@@ -56,7 +56,7 @@ test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as membe
 	$(BIN)/python -m tests.libraries.install
 	$(BIN)/python -m pytest -m libraries tests/libraries
 
-test-outside: $(VENV)/.tests ## the protocol's conformance suite and the Inspector against a real room
+test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector and both TypeScript SDKs against a real room
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 

@@ -8,10 +8,8 @@ import sys
 
 GATE, LISTENER, ONCE = "gate", "listen", "--once"
 
-WAKES, HARNESS_WAKES = 100, 2
-"""The code with which a listener says that it has a wake, and the one with which its hook ends then."""
-
-FAILED, WRONG = 1, 2
+HARNESS_WAKES = 2
+"""The exit code of a hook that wakes its harness."""
 
 
 def main() -> None:
@@ -21,6 +19,7 @@ def main() -> None:
         from teamroom.clients.gate.gate import main as run_gate
 
         sys.exit(run_gate(words[1:]))
+    from teamroom.clients.session.failure import FAILED, USAGE, WAKES
     from teamroom.clients.shell.main import main as run_shell
 
     try:
@@ -28,7 +27,7 @@ def main() -> None:
     except SystemExit as ending:
         if words[:1] != [LISTENER] or ONCE not in words or not isinstance(ending.code, int):
             raise
-        sys.exit({WAKES: HARNESS_WAKES, WRONG: FAILED}.get(ending.code, ending.code))
+        sys.exit({WAKES: HARNESS_WAKES, USAGE: FAILED}.get(ending.code, ending.code))
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from teamroom.server.acts.act import TOKEN_IN_TEXT, count_removed
+from teamroom.server.acts.act import TOKEN_IN_TEXT
 from teamroom.server.facts.mentions import prose_fields
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.addresses import Address
+from teamroom.server.rules.characters import count_removed
 from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import MARKS, TEXT_CHARACTERS, cite
 from teamroom.tools.tool import Tool

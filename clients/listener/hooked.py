@@ -17,11 +17,12 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
-from teamroom.clients.session.failure import Failure, ungrouped
+from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import parent_of
 from teamroom.clients.session.place import (
     MEMBERS,
     TOKEN_FOLDERS,
+    TOKENS,
     Place,
     check_kind,
     check_member,
@@ -29,8 +30,7 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
-from teamroom.clients.start import WAKES
-from teamroom.server.private import NotPrivateError, read_private, write_private
+from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 
 TRIES = 3
 """How often a harness is given the same wakes if it makes no call to the room."""
@@ -145,6 +145,7 @@ class HookListener:
     def _write(self, given: Given) -> bool:
         """Keep what was given; returns whether that could be written."""
         try:
+            make_private_folder(self._file.parent, TOKENS)
             write_private(self._file, json.dumps(asdict(given)) + "\n", TOKEN_FOLDERS)
         except (OSError, NotPrivateError):
             return False

@@ -10,7 +10,16 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import Styled, cited, plain, print_hanging, print_json, print_rows, quoted
+from teamroom.clients.session.terminal import (
+    Layout,
+    Styled,
+    cited,
+    plain,
+    print_hanging,
+    print_json,
+    print_rows,
+    quoted,
+)
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.board import reminders_of
@@ -24,6 +33,10 @@ SECTION = "Decisions"
 
 DIGEST_CHARACTERS = 8
 """How many characters of a digest a command gives."""
+
+
+OPEN = Layout(first=(0, 3))
+"""On a narrow terminal the question comes first."""
 
 
 @command(SECTION)
@@ -73,7 +86,7 @@ def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
         ]
         for one in found.decisions
     ]
-    print_rows(rows)
+    print_rows(rows, OPEN)
     if not rows:
         print("No decision is open.")
     if found.more:

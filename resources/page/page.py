@@ -60,7 +60,7 @@ REQUEST_ID_BYTES = 12
 DONE_SECONDS = 600.0
 """For how long an act is shown on top of the page that it led to, with its undo."""
 
-SHOWN_ONCE = ("token", "code")
+SHOWN_ONCE = ("token", "code", "not_reached", "new_names", "removed")
 """Members of a reply that are shown once, so that the reply itself is shown instead of the page before."""
 
 RunTool = Callable[[Caller, str, dict[str, Any], str, str | None], Awaitable[tuple[str, dict[str, Any]]]]

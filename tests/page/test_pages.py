@@ -15,9 +15,9 @@ from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
 from teamroom.server.store.folder import DATABASE
 from tests.support.demo import play_demo
-from tests.support.promises import house
+from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, Time, running_room
-from tests.support.visitors import Visitor, visitor
+from tests.support.visitors import Shown, Visitor, visitor
 
 pytestmark = house
 
@@ -58,6 +58,19 @@ async def test_the_first_page_answers_the_four_questions(room: RunningRoom) -> N
     assert "until" in text
     assert "may deploy:staging until" in text
     assert re.search(r"T-1 claimed Build the page @builder", text)
+
+
+@promise("PRS2")
+async def test_each_page_with_members_marks_a_mode_that_nothing_keeps_and_says_when_a_member_answers(
+    room: RunningRoom,
+) -> None:
+    (codex,) = await room.enroll("codex", mode="live")
+    await codex("check_in")
+    async with visitor(room) as browser:
+        for path in ("/", "/members", "/members/codex"):
+            text = (await browser.get(path)).text
+            assert "live (no listener)" in text, path
+            assert "no listener: it answers when its owner opens it" in text, path
 
 
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
@@ -198,6 +211,24 @@ async def test_a_refusal_is_shown_with_its_fix_and_the_way_back(room: RunningRoo
         assert refused.status in (404, 409)
         assert "Refused" in refused.text
         assert "/" in refused.links
+
+
+@promise("SAF8", "HND4")
+async def test_what_a_text_lost_and_whom_it_does_not_reach_is_shown_with_the_way_back(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+
+        async def add(title: str, detail: str) -> Shown:
+            return await browser.send((await browser.get("/")).form("create_task"), title=title, detail=detail)
+
+        for title, detail, said in (
+            ("tell @bulder", "x", "@bulder reaches nobody: no member has this name; near: @builder"),
+            ("log in", "a\x1b[31mb", "Removed from your text: 1 escape sequence."),
+        ):
+            shown = await add(title, detail)
+            assert said in shown.text, shown.text
+            assert "/" in shown.links
+        assert "Back" not in (await add("as it is", "x")).text
 
 
 async def test_a_person_enrols_an_agent_whose_token_is_shown_once(room: RunningRoom) -> None:

@@ -32,6 +32,7 @@ from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
+from teamroom.server.facts.mentions import NAMES_MEMBER
 from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
@@ -109,18 +110,19 @@ class UpdateTask(Arguments):
     fence: Fence | None = None
     note: Text | None = None
     status: Literal["working", "blocked", "released", "cancelled"] | None = None
-    blocked_on: Line | None = None
+    blocked_on: Annotated[Words, NAMES_MEMBER] | None = None
     changes: Changes | None = None
     snooze_until: Span | None = None
 
 
 class Updated(Reply):
-    """Reply of `update_task`."""
+    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits."""
 
     task: str
     state: str
     fence: int
     lease_until: str | None
+    blocked_on: str | None = None
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
@@ -330,7 +332,12 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
     updated = find_task(tx, task.id)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
+        receipt=seq,
+        task=task.name,
+        state=updated.state,
+        fence=updated.fence,
+        lease_until=updated.lease_until(tx),
+        blocked_on=None if block is None else block.text,
     )
 
 
