@@ -255,7 +255,10 @@ class FixedSettings(BaseModel):
         86_400, ge=60, le=604_800, description="Seconds before the first reminder of a blocked task."
     )
     remind_ask_seconds: float = Field(
-        900, ge=60, le=604_800, description="Seconds before the first reminder of an unanswered ask."
+        900,
+        ge=60,
+        le=604_800,
+        description="Seconds before the first reminder of an open ask or decision.",
     )
     remind_review_seconds: float = Field(
         1800, ge=60, le=604_800, description="Seconds before the first reminder of a review."
@@ -267,10 +270,13 @@ class FixedSettings(BaseModel):
         1.5,
         ge=1,
         le=100,
-        description="Shortest time before a first reminder, in check-in intervals; asks have their own.",
+        description="Shortest time before a first reminder, in check-in intervals; asks and decisions have their own.",
     )
     remind_ask_intervals: float = Field(
-        3, ge=1, le=100, description="Shortest time before the first reminder of an ask, in check-in intervals."
+        3,
+        ge=1,
+        le=100,
+        description="Shortest time before the first reminder of an ask or decision, in check-in intervals.",
     )
     remind_longest_seconds: float = Field(
         86_400,

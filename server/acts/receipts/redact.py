@@ -27,7 +27,7 @@ from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.origin import hide_origin
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
-from teamroom.server.facts.timers import DECISION, Timer, cancel_timer, find_timer, postpone, schedule
+from teamroom.server.facts.timers import DECISION_END, Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.rebuild import kept_digest
@@ -201,7 +201,7 @@ def _take_decision(tx: Writing, number: int) -> None:
     tx.run("take_decision", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
     decision_changed(tx, row)
     if row.state == "open":
-        schedule(tx, DECISION, number, ROOM_MEMBER, 0)
+        schedule(tx, DECISION_END, number, ROOM_MEMBER, 0)
 
 
 def redact_subject(

@@ -154,21 +154,19 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
             **({"external": arguments.external} if arguments.external is not None else {}),
         },
     )
-    tx.run(
-        "add_task",
-        id=id_,
+    store_task(
+        tx,
+        caller,
+        id_,
+        seq,
         title=arguments.title,
-        detail=arguments.detail or "",
+        detail=arguments.detail,
         priority=arguments.priority,
         due=None if arguments.due is None else date_from_now(tx, arguments.due),
-        creator=caller.member,
-        now=tx.now,
-        seq=seq,
-        assigned=assigned.id if assigned is not None else None,
+        assigned=assigned,
         review=review,
         requires=_scopes(arguments.requires or []),
     )
-    task_added(tx, id_)
     if arguments.external is not None:
         given = {"given": _digest_of(arguments), "seq": 0, "created_date": None, "closed_date": None}
         tx.run("add_origin", task=id_, external=arguments.external, **given)
@@ -180,6 +178,38 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
+
+
+def store_task(
+    tx: Writing,
+    caller: Caller,
+    id_: int,
+    seq: int,
+    *,
+    title: str,
+    detail: str | None,
+    priority: int,
+    due: float | None = None,
+    assigned: MemberFacts | None = None,
+    review: str = "auto",
+    requires: str = "",
+) -> None:
+    """Store a new task, which the entry `seq` of the log made. `requires`: its scopes, as they are stored."""
+    tx.run(
+        "add_task",
+        id=id_,
+        title=title,
+        detail=detail or "",
+        priority=priority,
+        due=due,
+        creator=caller.member,
+        now=tx.now,
+        seq=seq,
+        assigned=None if assigned is None else assigned.id,
+        review=review,
+        requires=requires,
+    )
+    task_added(tx, id_)
 
 
 def _scopes(scopes: list[str]) -> str:
