@@ -32,6 +32,7 @@ from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import how_to_join, how_to_join_from_chat
 from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.joining import CHAT_TOKEN, READ_TOKEN
 from teamroom.server.rules.text import backtick, describe_mode
 
@@ -313,7 +314,10 @@ def _row(member: "MemberShown") -> Row:
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
     former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
     answers = f"; {member.answers}" if member.answers else ""
-    why = plain(with_local_times(f"{member.reason}{answers}"))
+    harness = member.harness
+    doing = "" if harness is None else describe_doing(harness.doing, harness.tool, harness.since or "")
+    gate = f"; a stop reaches its own tools (asked {harness.gate})" if harness is not None and harness.gate else ""
+    why = plain(with_local_times(f"{member.reason}{answers}{f'; {doing}' if doing else ''}{gate}"))
     return [
         Styled(f"@{plain(member.name)}", style="bold"),
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),

@@ -7,6 +7,7 @@ from teamroom.server.acts.control.gradual import LET_GO, let_go, note_agents
 from teamroom.server.acts.decisions.settle import end_decision
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.messages.older import INDEX, index_older
+from teamroom.server.acts.presence.prompts import PROMPT, tell_of_prompt
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
 from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
@@ -24,6 +25,7 @@ Duty = Callable[[Writing, Timer], None]
 
 DUTIES: Mapping[str, Duty] = {
     "presence": watch,
+    PROMPT: tell_of_prompt,
     "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,

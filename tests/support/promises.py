@@ -111,7 +111,7 @@ PLANNED: dict[str, str] = {
     "WAK1": ALL,
     "WAK2": "its owner is told why a wake was not answered within its budget",
     "WAK3": "the gates of harnesses that no test here runs",
-    "WAK4": ALL,
+    "WAK4": "harnesses whose hooks say nothing of their prompts",
     "WAK5": ALL,
     "SAF2": "webhooks, which do not exist yet",
 }

@@ -159,6 +159,7 @@ class RosterRow(NamedTuple):
     run_ended_at: float | None
     slowest_run: float | None
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
@@ -217,6 +218,7 @@ class MemberFacts(NamedTuple):
     run_ended_at: float | None
     slowest_run: float | None
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
