@@ -38,7 +38,21 @@ pytestmark = promise("SAF1")
 TOKEN = "tr_" + "5e" * 32
 
 LOCAL = frozenset(
-    {"up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help", "completion"}
+    {
+        "up",
+        "demo",
+        "down",
+        "status",
+        "service",
+        "verify",
+        "seal",
+        "backup",
+        "restore",
+        "recover",
+        "help",
+        "completion",
+        "leave",
+    }
 )
 """Commands that call no room."""
 
@@ -83,7 +97,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "help": (),
     "import": ("{folder}/tasks.md",),
     "inbox": (),
+    "join": ("claude", "--yes"),
     "kill": ("builder", "--yes", "--reason", "x"),
+    "leave": (),
     "letters channel add": ("--file", "{folder}/address"),
     "letters channel remove": ("1",),
     "letters set": ("--quiet", "22:00-07:00"),

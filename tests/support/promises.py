@@ -114,7 +114,6 @@ PLANNED: dict[str, str] = {
     "WAK2": "its owner is told why a wake was not answered within its budget",
     "WAK3": ALL,
     "WAK4": ALL,
-    "WAK5": ALL,
     "SAF2": "webhooks, which do not exist yet",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""
