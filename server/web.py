@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from teamroom.server import own_socket
 from teamroom.server.app import Room
 from teamroom.server.door.door import Door
+from teamroom.server.door.hooks import Hooks
 from teamroom.server.gauges import gauges
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.files import raise_file_limit
@@ -41,6 +42,7 @@ class WebPart:
         door: Door,
         connections: Connections,
         transports: Transports,
+        hooks: Hooks,
         recover: Recover | None = None,
         turns: Turns | None = None,
         visits: Visits | None = None,
@@ -51,7 +53,17 @@ class WebPart:
         door.on_lost, door.on_waiting = connections.on_lost, end_turn
         secret = room.notary.secret
         self._gate = Gate(
-            transports, door, connections, room.settings, room.metrics, secret, room.health, recover, turns, visits
+            transports,
+            door,
+            connections,
+            room.settings,
+            room.metrics,
+            secret,
+            hooks,
+            room.health,
+            recover,
+            turns,
+            visits,
         )
         self._lifespan: ASGIApp = Starlette(lifespan=self._running)
 
@@ -81,7 +93,9 @@ class WebRoom(WebPart):
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, room.session_ids())
-        super().__init__(room, room.door, connections, transports, turns=Turns(share_interpreter), visits=room.visits())
+        hooks = Hooks(room.store, room.clock, room.settings, room.supervisor.reports, room.supervisor.nudge)
+        turns, visits = Turns(share_interpreter), room.visits()
+        super().__init__(room, room.door, connections, transports, hooks, turns=turns, visits=visits)
         room.bus.on_ended.append(connections.end_members)
         room.bus.on_revoked.append(connections.end_tokens)
         room.bus.on_ended.append(self.transports.end_sessions)
@@ -135,6 +149,7 @@ class OwnSocket:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve as long as the block runs. If the socket cannot be opened, the room goes on without it."""
+        self._loop = asyncio.get_running_loop()
         try:
             await self._thread.start()
         except (OSError, StorageError) as error:
@@ -146,11 +161,16 @@ class OwnSocket:
         finally:
             await self._thread.stop()
 
+    def _nudge(self, at: float) -> None:
+        """Tell the supervisor that something is due; it is gone once the room stops."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._room.supervisor.nudge, at)
+
     async def _serve(self, opened: Callable[[], None], stop: asyncio.Event) -> None:
         room, store = self._room, await self._room.store.attach()
         try:
             with contextlib.closing(own_socket.listen(room.folder)) as listener:
-                web = WebOnSocket(room, store)
+                web = WebOnSocket(room, store, self._nudge)
                 watching = asyncio.create_task(watcher_of(room, store, web.door).run())
                 room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
                 room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
@@ -172,13 +192,15 @@ def watcher_of(room: Room, store: Transactions, door: Door) -> Watcher:
 class WebOnSocket(WebPart):
     """The room on its own socket, without sessions and streams."""
 
-    def __init__(self, room: Room, store: AttachedStore) -> None:
+    def __init__(self, room: Room, store: AttachedStore, nudge: Callable[[float], object]) -> None:
+        """`nudge`: tells the supervisor, which is on another event loop, when something is due."""
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         door.addresses = room.addresses
         server, ids = room.mcp_without_streams(door), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))
-        super().__init__(room, door, connections, transports, self._recover)
+        hooks = Hooks(store, room.clock, room.settings, room.supervisor.reports, nudge)
+        super().__init__(room, door, connections, transports, hooks, self._recover)
         self._store, self.door = store, door
 
     async def _recover(self, code: str, name: str | None) -> dict[str, Any]:

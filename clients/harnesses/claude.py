@@ -8,23 +8,27 @@ from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, M
 from teamroom.clients.harnesses.entries import Entry, Item, Put
 from teamroom.clients.harnesses.files import repository_of
 from teamroom.clients.harnesses.hooks import (
+    UNATTENDED,
     WAIT_SECONDS,
     command_hook,
     gate_command,
     http_gate,
     wake_command,
+    wake_hooks,
 )
 
 HOME = "CLAUDE_CONFIG_DIR"
 PERMISSION = f"mcp__{ENTRY}"
 
+WAKE_EVENTS = ("SessionStart", "Stop")
+"""When a listener begins in the background. Each one takes the place of the one before."""
+
 
 def _files(seat: Seat) -> list[ConfigFile]:
-    machine, token = seat.machine, _token_file(seat)
+    machine, token, wake = seat.machine, _token_file(seat), wake_command(seat, "claude")
     hooks = (
         Item(("permissions", "allow"), PERMISSION, PERMISSION),
-        command_hook("SessionStart", wake_command(seat, "claude"), WAIT_SECONDS, asyncRewake=True),
-        command_hook("Stop", wake_command(seat, "claude"), WAIT_SECONDS, asyncRewake=True),
+        *wake_hooks(seat, *(command_hook(event, wake, WAIT_SECONDS, asyncRewake=True) for event in WAKE_EVENTS)),
         _gate(seat, token is not None),
     )
     server = Put(("projects", str(machine.project), "mcpServers", ENTRY), seat.stdio(type="stdio"))
@@ -71,7 +75,7 @@ CLAUDE = Harness(
     files=_files,
     snippet=lambda seat: f"claude mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, and an unattended session fails closed.",
-    wakes="A background hook waits for wakes, and wakes an idle session.",
+    wakes=f"A background hook waits for wakes, and wakes an idle session. {UNATTENDED}",
     notes=("Start Claude Code again in this folder: an open session has neither the server nor the hooks.",),
     tried="run with the real program",
     why=(

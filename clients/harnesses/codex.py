@@ -4,7 +4,14 @@ import shlex
 
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
 from teamroom.clients.harnesses.entries import Put
-from teamroom.clients.harnesses.hooks import WAIT_SECONDS, command_hook, gate_command, wake_command
+from teamroom.clients.harnesses.hooks import (
+    UNATTENDED,
+    WAIT_SECONDS,
+    command_hook,
+    gate_command,
+    wake_command,
+    wake_hooks,
+)
 
 TRUSTED = "trusted"
 
@@ -24,7 +31,7 @@ def _files(seat: Seat) -> list[ConfigFile]:
         ConfigFile(
             machine.folder / ".codex" / "hooks.json",
             entries=(
-                command_hook("Stop", wake_command(seat, "codex"), WAIT_SECONDS),
+                *wake_hooks(seat, command_hook("Stop", wake_command(seat, "codex"), WAIT_SECONDS)),
                 command_hook("PreToolUse", gate_command(seat, "codex"), matcher="*"),
             ),
         ),
@@ -42,7 +49,7 @@ CODEX = Harness(
     files=_files,
     snippet=lambda seat: f"codex mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, once you have trusted the hooks.",
-    wakes="A hook at the end of a turn waits for wakes, and continues the session.",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
     notes=(
         "Codex reads a folder's config only if the folder is trusted, so join marks it as trusted in your own config.",
         "Codex asks you once whether it may run the hooks: accept them.",

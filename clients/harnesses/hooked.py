@@ -9,10 +9,12 @@ from teamroom.clients.harnesses.entries import Item, Put
 from teamroom.clients.harnesses.hooks import (
     GATE_SECONDS,
     MILLISECONDS,
+    UNATTENDED,
     WAIT_SECONDS,
     command_hook,
     gate_command,
     wake_command,
+    wake_hooks,
 )
 
 RUN = "run with the real program"
@@ -29,13 +31,13 @@ def servers(seat: Seat, key: str = "mcpServers", **more: Any) -> str:
 
 
 def _gemini(seat: Seat) -> list[ConfigFile]:
-    machine = seat.machine
+    machine, wake = seat.machine, wake_command(seat, "gemini")
     return [
         ConfigFile(
             machine.folder / ".gemini" / "settings.json",
             entries=(
                 seat.server(trust=True),
-                command_hook("AfterAgent", wake_command(seat, "gemini"), WAIT_SECONDS * MILLISECONDS),
+                *wake_hooks(seat, command_hook("AfterAgent", wake, WAIT_SECONDS * MILLISECONDS)),
                 command_hook("BeforeTool", gate_command(seat, "gemini"), GATE_SECONDS * MILLISECONDS, ".*"),
             ),
         ),
@@ -55,7 +57,7 @@ GEMINI = Harness(
     files=_gemini,
     snippet=lambda seat: servers(seat, trust=True),
     stops="Its own hook asks the room before every local tool.",
-    wakes="A hook at the end of a turn waits for wakes, and continues the session.",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
     notes=(
         "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
         IN_FOLDER,
@@ -72,20 +74,21 @@ GEMINI = Harness(
 
 PLUGIN = """\
 // Written by teamroom join. It asks the room before every local tool. To remove it: teamroom leave opencode
-import {{ spawnSync }} from "node:child_process";
+import {{ execFileSync }} from "node:child_process";
 
 const GATE = {gate};
 
 export const Teamroom = async () => ({{
   "tool.execute.before": async (input, output) => {{
-    const asked = JSON.stringify({{ ...input, args: output.args, cwd: process.cwd() }});
-    const gate = spawnSync(GATE[0], GATE.slice(1), {{ input: asked, encoding: "utf8", timeout: {timeout} }});
-    if (gate.error || gate.status !== 0) {{
-      const why = gate.stderr || `${{gate.error ?? "the gate failed"}}`;
-      if (gate.status === 2 || {fails_closed}) throw new Error(why.trim());
-      return;
+    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID }};
+    const asked = JSON.stringify({{ hook_event_name: "PreToolUse", ...call }});
+    let answer = {{}};
+    try {{
+      const options = {{ input: asked, encoding: "utf8", timeout: {timeout} }};
+      answer = JSON.parse(execFileSync(GATE[0], GATE.slice(1), options));
+    }} catch (error) {{
+      if ({fails_closed}) throw new Error(`The gate of the room failed: ${{error.message}}`);
     }}
-    const answer = gate.stdout.trim() ? JSON.parse(gate.stdout) : {{}};
     if (answer.decision === "deny") throw new Error(answer.reason);
   }},
 }});
@@ -120,7 +123,7 @@ OPENCODE = Harness(
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: _opencode_entry(seat)}}, indent=2),
     stops="A plugin asks the room before every local tool.",
     wakes="Its listener starts or resumes a session; no hook can.",
-    notes=(IN_FOLDER,),
+    notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
     tried="the server run with the real program, the plugin not tried",
     why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
 )
@@ -172,7 +175,7 @@ def _qwen(seat: Seat) -> list[ConfigFile]:
             seat.machine.home / ".qwen" / "settings.json",
             entries=(
                 seat.server(trust=True),
-                command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS),
+                *wake_hooks(seat, command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS)),
                 command_hook("PreToolUse", gate_command(seat, "qwen"), matcher="*"),
             ),
         )
@@ -193,10 +196,10 @@ QWEN = Harness(
         "Its own hook asks the room before every local tool. Qwen Code fails open: if the hook itself fails, the tool "
         "runs, also unattended."
     ),
-    wakes="A hook at the end of a turn waits for wakes, and continues the session.",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
     tried=RUN,
     why=(
-        "Qwen Code holds back the servers of a folder until they are approved, so join writes the user's own file, and "
+        "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
         "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "
         f"{NEEDS_NO_VARIABLE}"
     ),
@@ -211,7 +214,7 @@ def _vibe(seat: Seat) -> list[ConfigFile]:
     gate, wake = gate_command(seat, "vibe"), wake_command(seat, "vibe")
     hooks = (
         _vibe_hook("teamroom-gate", "pre_tool", gate, GATE_SECONDS, match="*", strict=seat.is_unattended),
-        _vibe_hook("teamroom-wake", "post_agent", wake, WAIT_SECONDS),
+        *wake_hooks(seat, _vibe_hook("teamroom-wake", "post_agent", wake, WAIT_SECONDS)),
     )
     return [
         ConfigFile(home / "config.toml", "toml", (Item(("mcp_servers",), _vibe_entry(seat), ENTRY),)),
@@ -241,7 +244,7 @@ VIBE = Harness(
         + " ".join(f"--arg {shlex.quote(word)}" for word in seat.bridge[1:])
     ),
     stops="Its own hook asks the room before every local tool, and unattended it fails closed.",
-    wakes="A hook after a turn waits for wakes, and continues the session up to three times.",
+    wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {UNATTENDED}",
     notes=("With `-p`, Vibe needs `--auto-approve` to call the room.",),
     tried="the hooks run with the real program over HTTP, the stdio entry not tried",
     why=(

@@ -16,11 +16,21 @@ WAIT_SECONDS = 86_400
 
 MILLISECONDS = 1000
 
+UNATTENDED = "Unattended, it gets no such hook: its listener starts a run for each wake."
+
 
 def gate_command(seat: Seat, format_: str) -> str:
     """Return the command that asks the room before a local tool. Unattended, it refuses if no room answers."""
     unattended = ("--unattended",) if seat.is_unattended else ()
     return shlex.join([*seat.program, "gate", "--format", format_, *unattended, *seat.who])
+
+
+def wake_hooks(seat: Seat, *hooks: Item) -> tuple[Item, ...]:
+    """Return the hooks that wait for wakes; none for an unattended session.
+
+    Its listener starts a run for each wake, and in such a run a hook that waits would keep the run from ending.
+    """
+    return () if seat.is_unattended else hooks
 
 
 def wake_command(seat: Seat, format_: str) -> str:

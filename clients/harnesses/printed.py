@@ -27,7 +27,7 @@ def _chat(title: str) -> Callable[[Seat], str]:
     return snippet
 
 
-CHAT = f"A chat client is a person's. Its entry takes a token of its own in place of {CHAT_TOKEN}."
+CHAT = f"A chat client is a person's. Put a token for that client in place of {CHAT_TOKEN}."
 
 
 def _windsurf(seat: Seat) -> str:
@@ -79,7 +79,7 @@ PRINTED = (
     _printed("librechat", "LibreChat", _chat("LibreChat"), DOCUMENTED, CHAT, is_chat=True),
     _printed("open-webui", "Open WebUI", _chat("Open WebUI"), DOCUMENTED, CHAT, is_chat=True),
     _printed("fast-agent", "fast-agent", _chat("fast-agent"), "run with the real program", CHAT, is_chat=True),
-    _printed("openclaw", "OpenClaw", _openclaw, "its key for servers is not verified, not tried",
+    _printed("openclaw", "OpenClaw", _openclaw, "not at all, and its key for servers is a guess. Not tried",
              "It goes into ~/.openclaw/openclaw.json."),
     _printed("hermes", "Hermes", _hermes, DOCUMENTED, "It goes into ~/.hermes/config.yaml."),
     _printed("n8n", "n8n", _n8n, DOCUMENTED, OVER_HTTP),

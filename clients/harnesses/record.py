@@ -92,12 +92,12 @@ def locked() -> Iterator[None]:
     folder = record_folder()
     try:
         make_private_folder(folder, NAME, LOCK)
-        descriptor = open_private(folder / LOCK, os.O_RDWR | os.O_CREAT)
+        lock = os.fdopen(open_private(folder / LOCK, os.O_RDWR | os.O_CREAT))
     except OSError as error:
         raise Failure(f"{folder} cannot be used: {error}.", "Correct that, then repeat.") from None
-    with os.fdopen(descriptor):
+    with lock:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Failure("Another join or leave of yours runs.", "Wait until it has ended, then repeat.") from None
         yield

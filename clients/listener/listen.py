@@ -192,7 +192,7 @@ class Listener:
         if process.returncode != 0:
             say(f"teamroom: the command {_ended(process.returncode)} after {took}, and will run again for these wakes.")
             return False
-        if self._done == "call" and not await self._has_called(calls_before):
+        if self._done == "call" and not await self._room.has_called(calls_before):
             say(
                 f"teamroom: the command exited with 0 after {took}. It ended without a call to the room, so it will "
                 "run again for the same wakes. If its end is the answer, listen with --done exit."
@@ -200,17 +200,6 @@ class Listener:
             return False
         say(f"teamroom: the command exited with 0 after {took}. Its wakes are answered.")
         return True
-
-    async def _has_called(self, before: str | None) -> bool:
-        """Whether the member called the room since the room said `before`, other than through this listener.
-
-        A server that started since then knows only the calls that it got itself. An older one counts none.
-        """
-        await self._room.beat()
-        mark, _, count = (self._room.calls or "").rpartition(":")
-        if self._room.calls is None or before is None:
-            return True
-        return self._room.calls != before if mark == before.rpartition(":")[0] else count != "0"
 
     async def _rest(self, seconds: float, cursor: int) -> bool:
         """Listen before the command runs again for wakes up to a cursor. A newer wake ends the rest.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
-from teamroom.clients.session.protocol import bearer_of
+from teamroom.clients.session.protocol import ENDPOINT, bearer_of
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
@@ -74,9 +74,11 @@ class Connection:
         """The token that the server has proven to know."""
         self._used_at = 0.0
 
-    def post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """POST a body to the URL."""
-        return self._send("POST", self._parts, body, headers)
+    def post(self, body: bytes, headers: Mapping[str, str], path: str | None = None) -> Answer:
+        """POST a body to the URL, or to another path of the same room."""
+        prefix = self._parts.path.removesuffix(ENDPOINT)
+        url = self._parts if path is None else self._parts._replace(path=prefix + path)
+        return self._send("POST", url, body, headers)
 
     def get(self, path: str) -> Answer:
         """GET a path of the same host."""

@@ -11,6 +11,7 @@ import time
 from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
+from teamroom.clients.session.protocol import ENDPOINT
 from teamroom.server.handshake import HANDSHAKE_PATH, new_challenge, written_address
 from teamroom.server.identity import token_hash
 
@@ -21,7 +22,6 @@ ANSWER_BYTES = 8192
 """The longest answer that is read."""
 
 HTTP_PORT = 80
-ENDPOINT = "/mcp"
 OK, MISDIRECTED, BUSY = 200, 421, (429, 503)
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")

@@ -59,6 +59,13 @@ def marked(environment: Mapping[str, str], look: Look | None = None) -> str | No
     return None
 
 
+def parent_of(number: int) -> int | None:
+    """Return the parent of a process; None if it is gone or cannot be seen."""
+    look = _look_in_proc if (PROC / "self" / "stat").exists() else _look_with_ps()
+    process = look(number)
+    return None if process is None else process.parent
+
+
 def starts_agents(words: list[str]) -> str | None:
     """Return which command of the shell a process runs, if it is one that starts programs for agents."""
     if words and re.match(r"python[0-9.]*$", Path(words[0]).name):

@@ -31,7 +31,7 @@ NO_ROOMS_COMMANDS = frozenset({"help", "completion"})
 def own_words() -> list[str]:
     """Return the words that run this program from any folder and with any PATH."""
     script = Path(sys.argv[0] if Path(sys.argv[0]).name == NAME else sys.executable).absolute().with_name(NAME)
-    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", f"{NAME}.clients.shell.main"]
+    return [str(script)] if os.access(script, os.X_OK) else [sys.executable, "-m", f"{NAME}.clients.start"]
 
 
 def own_name() -> str:

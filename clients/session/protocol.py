@@ -15,6 +15,9 @@ from teamroom.clients.session.failure import Failure, refusal
 
 VERSION: Final = "2026-07-28"
 
+ENDPOINT: Final = "/mcp"
+"""The path of MCP, at the end of a room's URL."""
+
 TOKEN_HEADER: Final = "Authorization"
 BEARER: Final = "Bearer "
 

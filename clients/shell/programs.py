@@ -7,7 +7,7 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
-from teamroom.clients.shell.app import Json, bare, command
+from teamroom.clients.shell.app import Data, Json, bare, command
 
 SECTION = "Programs"
 
@@ -42,15 +42,42 @@ def connect(
 
 
 @command(SECTION)
+def gate(
+    harness: Annotated[str, typer.Option("--format", metavar="HARNESS", help="Whose hooks: claude, codex, gemini, …")],
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", parser=bare, help="The member that asks.")] = None,
+    data: Data = None,
+    url: Annotated[
+        str | None, typer.Option("--url", metavar="URL", help="The room, if it is on no folder here.")
+    ] = None,
+    unattended: Annotated[
+        bool, typer.Option("--unattended", help="Refuse the tool if the room cannot be asked.")
+    ] = False,
+) -> None:
+    """Ask the room whether a harness may use a tool. A hook of the harness runs it, with its own input."""
+    from teamroom.clients.gate.gate import main
+
+    given = {"--format": harness, "--as": name, "--data": data, "--url": url}
+    words = [f"{option}={value}" for option, value in given.items() if value is not None]
+    raise typer.Exit(main([*words, *(["--unattended"] if unattended else [])]))
+
+
+@command(SECTION)
 def listen(
     place: Place,
     name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to listen for.")],
     command: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="-- COMMAND…", help="The command to run. {wake} is replaced with the words: call check_in"
         ),
-    ],
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Wait for one wake in a hook of a harness, and wake the harness.")
+    ] = False,
+    harness: Annotated[
+        Literal["claude", "codex", "gemini", "qwen", "vibe"] | None,
+        typer.Option("--format", metavar="HARNESS", help="Whose hook it is, with --once."),
+    ] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
     done: Annotated[
         Literal["call", "exit"] | None,
@@ -62,11 +89,20 @@ def listen(
         ),
     ] = None,
 ) -> None:
-    """Run a command for an agent's wakes. It gets them as JSON on standard input."""
+    """Run a command for an agent's wakes. It gets them as JSON on standard input.
+
+    In a hook of a harness, wake the harness itself: teamroom listen --as NAME --once --format claude
+    """
+    if once != (harness is not None) or once == bool(command):
+        raise typer.BadParameter("give a command after --, or --once with --format")
+    collect_garbage()
+    if harness is not None:
+        from teamroom.clients.listener.hooked import listen_once
+
+        raise typer.Exit(listen_once(place, name, harness))
     from teamroom.clients.listener.listen import listen
 
-    collect_garbage()
-    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY, done=done))
+    raise typer.Exit(listen(place, name, command or (), None if stay else STARTED_BY, done=done))
 
 
 @command(SECTION)

@@ -107,6 +107,8 @@ def _show(reply: dict[str, Any], as_json: bool) -> None:
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
     gradual = " Its agents are let go gradually." if done.gradual else ""
     print(f"{plain(done.target)} is {done.standing}{until_when}{note}.{gradual}{receipt}")
+    if done.reaches:
+        print(plain(done.reaches))
     for left in done.remaining:
         ends = f" until {plain(date_and_time(left.until))}" if left.until else ""
         names = ", ".join(f"@{plain(name)}" for name in left.members) or "no agent"

@@ -23,7 +23,7 @@ from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
-from teamroom.server.door.principal import Heard, find_principal, is_live, is_stale, touch
+from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
@@ -118,7 +118,7 @@ class Door:
             raise _killed(row)
         if row.replaces is not None:
             await self._end_replaced(row)
-        return _caller(row)
+        return caller_of(row)
 
     async def _end_replaced(self, row: TokenRow) -> None:
         """End the token that this one replaces. If that cannot be written now, the next call does it."""
@@ -323,7 +323,7 @@ class Door:
 
         def work(tx: Reading) -> tuple[Any, bool]:
             row = _check(tx, caller, read.roles, read.while_paused)
-            return read.run(tx, _caller(row), arguments), is_stale(tx, row)
+            return read.run(tx, caller_of(row), arguments), is_stale(tx, row)
 
         if read.counts_refusals:
             await self.write_refused_calls()
@@ -540,7 +540,7 @@ def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listen
     row = _check(tx, caller, roles, while_paused)
     if is_stale(tx, row, listener):
         touch(tx, caller, row, listener)
-    return _caller(row)
+    return caller_of(row)
 
 
 def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
@@ -592,17 +592,3 @@ def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Pri
             "Ask an operator or a room owner to do it.",
         )
     return row
-
-
-def _caller(row: Principal | TokenRow) -> Caller:
-    return Caller(
-        token_id=row.token,
-        token_label=row.label,
-        member=row.member,
-        name=row.name,
-        kind=row.kind,
-        role=row.role,
-        owner=row.owner,
-        owner_name=row.owner_name,
-        token_kind=row.token_kind,
-    )

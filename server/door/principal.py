@@ -26,6 +26,21 @@ def find_principal(tx: Reading, caller: Caller) -> Principal | None:
     return tx.one(Principal, "principal", token=caller.token_id)
 
 
+def caller_of(row: Principal | TokenRow) -> Caller:
+    """The caller that a row describes."""
+    return Caller(
+        token_id=row.token,
+        token_label=row.label,
+        member=row.member,
+        name=row.name,
+        kind=row.kind,
+        role=row.role,
+        owner=row.owner,
+        owner_name=row.owner_name,
+        token_kind=row.token_kind,
+    )
+
+
 def is_live(row: Principal | TokenRow, now: float) -> bool:
     """Whether a token is in force: not revoked, and not expired."""
     return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)

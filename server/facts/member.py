@@ -94,6 +94,11 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def gate_at(self) -> float | None:
+        """When its harness last asked whether a tool of its own may run."""
+        ...
+
+    @property
     def tokens_until(self) -> float | None:
         """When the last of its tokens ends or ended; None: one has no end."""
         ...
@@ -140,13 +145,14 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         row.trouble_reason or "",
         works_on_task=bool(row.works_on_task),
         noted_at=row.last_progress_at,
-        run=_run(row),
+        run=run_of(row),
         tokens_until=row.tokens_until,
         listens=tx.listens(row.id),
+        gate_at=row.gate_at,
     )
 
 
-def _run(row: PresenceFacts) -> Run | None:
+def run_of(row: PresenceFacts) -> Run | None:
     """The newest run of a member's listener; None if there was none."""
     if row.run_since is None or row.run_moved_at is None or row.run_heard_at is None:
         return None

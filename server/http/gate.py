@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
+from teamroom.server.door.hooks import Hooks
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
@@ -28,6 +29,7 @@ from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
 from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
 from teamroom.server.rules.characters import LONE_SURROGATE
+from teamroom.server.rules.hooks import HARNESSES
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
 
@@ -46,6 +48,12 @@ JSON = b"application/json"
 
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
+
+HOOKS_PATH = "/hooks/"
+"""Where harnesses ask before they use a tool of their own: with the name of their format after it."""
+
+HOOK_BYTES = 4_194_304
+"""The longest body of a hook. It contains what a tool is given, which may be a whole file."""
 
 READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
@@ -111,6 +119,7 @@ class Gate:
         settings: Settings,
         metrics: Metrics,
         secret: bytes,
+        hooks: Hooks,
         health: Health | None = None,
         recover: Recover | None = None,
         turns: Turns | None = None,
@@ -131,6 +140,7 @@ class Gate:
         self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
+        self._hooks = hooks
         self._recover, self._health = recover, health or Health()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,6 +159,8 @@ class Gate:
             self._check_origin(headers)
             if scope["path"] == MCP_PATH:
                 await self._enter(scope, headers, receive, send)
+            elif scope["path"].startswith(HOOKS_PATH):
+                await self._answer_hook(scope, headers, receive, send)
             elif scope["path"] == RECOVER_PATH and scope["method"] == "POST" and self._recover is not None:
                 await _send_json(send, 200, await self._give_token(self._recover, headers, receive))
             else:
@@ -270,6 +282,45 @@ class Gate:
             OWN_TURN.set(turn)
             return await visits.answer(visit)
 
+    async def _answer_hook(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, send: Send) -> None:
+        """Answer a harness that asks whether a tool may run. Raises GateRefusal.
+
+        Every token that the room knows is answered with 200, and a stop does not depend on what is asked, or how often.
+        """
+        format_ = scope["path"].removeprefix(HOOKS_PATH)
+        if format_ not in HARNESSES:
+            known = ", ".join(sorted(HARNESSES))
+            raise GateRefusal(404, "not_found", "The room knows no such harness.", f"{HOOKS_PATH}NAME takes: {known}.")
+        if scope["method"] != "POST":
+            raise GateRefusal(405, "invalid", "Hooks are posted.", "Use POST.", [(b"allow", b"POST")])
+        try:
+            passage = await self._hooks.find_passage(_bearer(headers))
+        except StorageError as error:
+            raise self._unavailable(error) from None
+        if passage is None:
+            raise GateRefusal(
+                401, "not_allowed", "The token is missing or unknown.", "Join again with `teamroom join`."
+            )
+        if passage.is_known_to_act:
+            scope[CALLER_KEY] = passage.caller
+            self._connections.admit(scope, passage.caller)
+        body = await self._body_of_hook(headers, receive)
+        if body is not None:
+            await _send_json(send, 200, self._hooks.answer(passage, format_, body))
+
+    async def _body_of_hook(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
+        """What a hook says; {} if it cannot be read, None if the client left."""
+        try:
+            body = await self._receive_body(headers, receive, self._settings.body_seconds, HOOK_BYTES)
+            if body is None:
+                return None
+            if len(body) > self._settings.body_bytes:
+                return {}
+            self.check_json(body)
+            return json.loads(body) or {}
+        except (GateRefusal, ValueError, RecursionError):
+            return {}
+
     async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
         """Give a room owner a new token, for who has the folder. Raises GateRefusal."""
         body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
@@ -337,9 +388,8 @@ class Gate:
             raise GateRefusal(status, refusal.code, refusal.why, refusal.fix) from None
 
     async def _authenticate(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
-        kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
         try:
-            caller = await self._door.identify(token.strip() if kind.lower() == "bearer" else "")
+            caller = await self._door.identify(_bearer(headers))
             if caller.token_kind == BROWSER:
                 raise UnauthorisedError(
                     "not_allowed",
@@ -369,12 +419,12 @@ class Gate:
         return mark_lone_surrogates(body)
 
     async def _receive_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int, kind: bytes
+        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int, kind: bytes = b""
     ) -> bytes | None:
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
-        if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != kind:
+        if kind and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != kind:
             name = kind.decode()
             raise GateRefusal(415, "invalid", f"The body is not {name}.", f"Send Content-Type: {name}.")
         body = bytearray()
@@ -503,6 +553,12 @@ def mark_lone_surrogates(body: bytes) -> bytes:
     if b"\\ud" not in body and b"\\uD" not in body:
         return body
     return _ESCAPED.sub(lambda found: MARK if found[1] is not None else found[0], body)
+
+
+def _bearer(headers: Mapping[bytes, bytes]) -> str:
+    """The bearer token of a request; "" if it has none."""
+    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 def _single_headers(scope: Scope) -> dict[bytes, bytes]:

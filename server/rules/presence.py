@@ -46,6 +46,8 @@ class Facts:
     """When the last of its tokens ends or ended; None: one has no end."""
     listens: bool = False
     """Whether a listener of it waits for its wakes now."""
+    gate_at: float | None = None
+    """When its harness last asked whether a tool of its own may run."""
 
     @property
     def last_seen_at(self) -> float | None:
@@ -57,6 +59,11 @@ class Facts:
         """Whether the last sign of a connection is at most `connected_intervals` intervals old."""
         seen = self.last_seen_at
         return seen is not None and now - seen <= settings.connected_intervals * interval
+
+    def gate_counts_until(self, settings: FixedSettings) -> float:
+        """Until when the newest use of a tool of its own counts as work; 0.0 if none was seen."""
+        interval = interval_seconds(self.mode, settings) or settings.live_interval_seconds
+        return 0.0 if self.gate_at is None else self.gate_at + interval
 
     def run_counts_until(self, now: float, settings: FixedSettings) -> float | None:
         """Until when the run that is on counts as work if nothing more is heard of it; None without a run."""
@@ -135,6 +142,8 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     counts_until = facts.run_counts_until(now, settings)
     if facts.run is not None and counts_until is not None and counts_until > now:
         return Presence("working", _describe_run(facts.run, now, settings))
+    if facts.gate_at is not None and facts.gate_counts_until(settings) > now:
+        return Presence("working", f"used a tool of its own {duration(max(now - facts.gate_at, 0.0))} ago")
     if facts.trouble == "zombie" or facts.trouble == "suspect":
         return Presence(facts.trouble, facts.trouble_reason)  # type: ignore[arg-type]
     if facts.busy_until is not None and facts.busy_until > now:
@@ -215,8 +224,9 @@ def assess(
 
     A silent agent is gone; silence counts from the end of declared work. A connected agent is suspect if a wake waits
     too long, or if its run stands still too long. It is then challenged. After `challenge_misses` unanswered challenges
-    it is a zombie. A run that counts as work excuses it, and so does declared work on its own task. Time while the room
-    slept, or the member could not see the wake, does not count.
+    it is a zombie. A run that counts as work excuses it, and so does a tool of its own that it used within the
+    interval, and declared work on its own task. Time while the room slept, or the member could not see the wake, does
+    not count.
     """
     interval = interval_seconds(facts.mode, settings)
     if interval is None or facts.standing == "killed" or facts.last_seen_at is None:
@@ -229,7 +239,7 @@ def assess(
         return Assessment("gone", f"silent for {duration(now - facts.last_seen_at)}", now + interval)
     gone_at = min(gone_at, now + to_be_gone)  # declared work may end sooner than declared
     run_until = facts.run_counts_until(now, settings)
-    excused_until = max(_declared_work_until(facts), run_until or 0.0)
+    excused_until = max(_declared_work_until(facts), run_until or 0.0, facts.gate_counts_until(settings))
     if excused_until > now:
         return Assessment(None, "", min(excused_until, gone_at))
     since = max(connected_since or 0.0, facts.watched_from)

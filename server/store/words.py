@@ -85,7 +85,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
             *("trouble.question", "trouble.expected", "notice.reason", "notice.kind", "delivery.kind"),
             *("delivery.state", "delivery.reason", "listener.mechanism", "listener.server", "migration.name"),
-            "channel.kind",
+            *("channel.kind", "harness.format", "harness.phase"),
         }
     ),
     "numbers and names of things: a subject never holds a text": frozenset({"log.subject", "notice.subject"}),
@@ -93,6 +93,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
         {"policy.document", "letter_setting.quiet", "letter_setting.zone", "letter_setting.digest_time"}
     ),
     "what a listener calls itself: digits and small letters": frozenset({"listener.listener"}),
+    "what a harness calls its tools: letters, digits and some signs, and no spaces": frozenset({"harness.tool"}),
     "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
 }
 """The columns of text that hold no members' words, by the reason."""

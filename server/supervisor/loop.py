@@ -5,6 +5,7 @@ first checks that nothing changed. When nothing is due, the loop writes nothing.
 """
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from functools import partial
 
 from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
+from teamroom.server.door.hooks import Reports, write_reports
 from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
@@ -51,6 +53,8 @@ class Supervisor:
         """Whether presence timers may be too late, because an earlier release's clock was set back."""
         self._nudged = asyncio.Event()
         self._fault = ""
+        self.reports = Reports()
+        """What members' harnesses reported, to be written."""
         self.alive: Callable[..., None] = lambda **fault: None
         """Notes a sign of life; `fault` says why a tick failed."""
 
@@ -84,6 +88,7 @@ class Supervisor:
     async def tick(self) -> float:
         """Do everything that is due now; returns when the next thing is due."""
         await self.door.settle_refused()
+        await self._write_reports()
         if self._is_stepped():
             self._steps = self._watch.steps
             await self.door.act_as_room(Writing.save_clock)
@@ -100,6 +105,12 @@ class Supervisor:
                 return self._watch() + self._settings.supervisor_seconds
             await asyncio.gather(*(self.do(due, fence) for due in rows))
         return self._watch()
+
+    async def _write_reports(self) -> None:
+        """Write what harnesses reported. What cannot be written is lost: the next hook reports again."""
+        if reports := self.reports.take():
+            with contextlib.suppress(Refusal):
+                await self.door.act_as_room(partial(write_reports, reports=reports))
 
     def _is_stepped(self) -> bool:
         """Whether the wall clock was stepped since the last tick: the store must follow it (see `Writing`)."""

@@ -74,7 +74,7 @@ def _turned_away(body: bytes) -> GateRefusal | None:
 
 
 _NOBODY = cast(Any, None)
-_GATE = Gate(_NOBODY, _NOBODY, _NOBODY, SETTINGS, _NOBODY, b"")
+_GATE = Gate(_NOBODY, _NOBODY, _NOBODY, SETTINGS, _NOBODY, b"", _NOBODY)
 
 
 class Depths(json.JSONDecoder):

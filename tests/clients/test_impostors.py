@@ -39,22 +39,11 @@ TOKEN = "tr_" + "5e" * 32
 
 LOCAL = frozenset(
     {
-        "up",
-        "demo",
-        "down",
-        "status",
-        "service",
-        "verify",
-        "seal",
-        "backup",
-        "restore",
-        "recover",
-        "help",
-        "completion",
-        "leave",
+        *("up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help"),
+        *("completion", "gate", "leave"),
     }
 )
-"""Commands that call no room."""
+"""Commands that call no room. The gate, which says in its own form why it did not ask, has a test in `test_gate`."""
 
 PROCESSES = frozenset({"connect", "listen", "watch"})
 """Commands that run until something ends them."""
@@ -93,6 +82,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "down": (),
     "enroll": ("another",),
     "export": (),
+    "gate": ("--format", "claude", "--as", "builder"),
     "handoff": ("O-1", "accept"),
     "help": (),
     "import": ("{folder}/tasks.md",),

@@ -67,6 +67,27 @@ async def test_a_listener_without_a_model_becomes_suspect_and_after_two_challeng
     assert said(room, "hollow") == ["suspect", "suspect", "zombie"], "it is said once"
 
 
+async def test_a_member_whose_harness_uses_its_own_tools_is_at_work_and_no_zombie(room: RunningRoom) -> None:
+    """The test before this one is the twin: without a gate, the same member is suspect after eleven minutes."""
+    asker, builder = await room.enroll("asker", "builder", mode="live")
+    await builder("check_in")
+    await asker("post_message", text="are you there?", to=["builder"], kind="ask")
+    for _ in range(6):
+        asked = await room.raw(
+            "POST",
+            "/hooks/claude",
+            json={"hook_event_name": "PreToolUse", "tool_name": "Bash"},
+            headers={"Authorization": f"Bearer {room.tokens['builder']}"},
+        )
+        assert asked.status_code == 200
+        await room.later(1)
+        await beats(room, builder, 4)
+        assert await verdict(asker, "builder") == "working"
+    assert said(room, "builder") == []
+    await beats(room, builder, 8)
+    assert said(room, "builder") == ["suspect"], "it no longer uses a tool"
+
+
 @promise("PRS4")
 async def test_an_act_of_a_suspect_clears_the_suspicion_at_once(room: RunningRoom) -> None:
     asker, late = await room.enroll("asker", "late", mode="live")

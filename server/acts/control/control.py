@@ -14,6 +14,7 @@ from teamroom.server.acts.control.stop import pause_agents_of, set_standing
 from teamroom.server.acts.presence.trouble import clear_after_end
 from teamroom.server.facts.channels import people_with_channels
 from teamroom.server.facts.member import no_such_member
+from teamroom.server.facts.reach import reach_of, reach_of_many
 from teamroom.server.facts.roles import ROOM_OPERATORS, ROOM_OWNERS, STOPPERS
 from teamroom.server.facts.standing import ROOM, pauses_above, stored_standing, stored_state
 from teamroom.server.facts.timers import KILLED, check_leases_by, find_timer
@@ -103,6 +104,7 @@ class Controlled(Reply):
     """Reply of `pause`, `resume` and `kill`: the standing of the target afterwards.
 
     `remaining`: the pauses that still bind agents after a resume. `gradual`: its agents are let go one after the other.
+    `reaches`: what a stop reaches besides calls to the room, and what it does not, in words.
     """
 
     target: str
@@ -111,6 +113,7 @@ class Controlled(Reply):
     note: str = ""
     remaining: list[PauseLeft] = Field(default_factory=list)
     gradual: bool = False
+    reaches: str = ""
 
     def remembered(self) -> "Controlled":
         """Without the reasons of the pauses that remain: they are words of other members, who may take them back."""
@@ -163,7 +166,8 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     shown = None if until is None else tx.shown(until)
-    return Controlled(receipt=seq, target=target.text, standing="paused", until=shown, note=length)
+    reaches = _describe_reach(tx, target, "paused")
+    return Controlled(receipt=seq, target=target.text, standing="paused", until=shown, note=length, reaches=reaches)
 
 
 def _until(tx: Reading, arguments: Pause) -> tuple[float | None, str]:
@@ -308,8 +312,16 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     begin_after_kill(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
-    note = _pause_agents(tx, caller, target)
-    return Controlled(receipt=seq, target=target.text, standing="killed", note=note)
+    note, reaches = _pause_agents(tx, caller, target), _describe_reach(tx, target, "killed")
+    return Controlled(receipt=seq, target=target.text, standing="killed", note=note, reaches=reaches)
+
+
+def _describe_reach(tx: Reading, target: Target, stop: Literal["paused", "killed"]) -> str:
+    """What a stop reaches, in words; "" for a person's own standing."""
+    if target.level != "member":
+        return reach_of_many(tx, ROOM if target.level == "room" else target.id)
+    row = tx.only(WatchedMember, "watched", member=target.id)
+    return reach_of(tx, row).in_words(stop) if row.kind == "agent" else ""
 
 
 def _end_sessions_issued_by(tx: Writing, target: Target) -> None:

@@ -54,6 +54,20 @@ class Stop(BaseModel):
     until: str | None
 
 
+class HarnessShown(BaseModel):
+    """What a member's harness reports by its hooks.
+
+    `gate`: when it last asked the room before it used a tool of its own; None if it never did. `doing`: what it is
+    doing since `since`, and with which `tool`; "" if it does not say.
+    """
+
+    name: str
+    gate: str | None
+    doing: str
+    tool: str
+    since: str | None
+
+
 class MemberShown(BaseModel):
     """A member on the roster. `former`: the names that it had before, the newest first."""
 
@@ -77,6 +91,8 @@ class MemberShown(BaseModel):
     last_progress: str | None
     run: RunShown | None
     """Its run under a listener, while one is on."""
+    harness: HarnessShown | None
+    """What its harness reports; None if no hook of it was seen."""
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -184,6 +200,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         last_call=None if row.last_call_at is None else tx.shown(row.last_call_at),
         last_progress=None if row.last_progress_at is None else tx.shown(row.last_progress_at),
         run=_run(tx, facts.run),
+        harness=_harness(tx, row),
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
@@ -203,6 +220,18 @@ def _stop(tx: Reading, row: RosterRow) -> Stop:
     until = None if stored.until is None else tx.shown(stored.until)
     return Stop(
         level=standing.level, by=stored.by_name, reason=stored.reason, since=tx.shown(stored.since), until=until
+    )
+
+
+def _harness(tx: Reading, row: RosterRow) -> HarnessShown | None:
+    if row.harness is None:
+        return None
+    return HarnessShown(
+        name=row.harness,
+        gate=None if row.gate_at is None else tx.shown(row.gate_at),
+        doing=row.phase or "",
+        tool=row.tool or "",
+        since=tx.shown(row.phase_since) if row.phase and row.phase_since is not None else None,
     )
 
 

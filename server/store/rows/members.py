@@ -158,6 +158,7 @@ class RosterRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None
@@ -167,6 +168,10 @@ class RosterRow(NamedTuple):
     owner_until: float | None
     room_state: str | None
     room_until: float | None
+    harness: str | None
+    phase: str | None
+    tool: str | None
+    phase_since: float | None
 
 
 class SignInRow(NamedTuple):
@@ -211,6 +216,7 @@ class MemberFacts(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None

@@ -59,6 +59,7 @@ class WatchedMember(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_since: float | None

@@ -141,6 +141,7 @@ class CandidateRow(NamedTuple):
     run_heard_at: float | None
     run_ended_at: float | None
     slowest_run: float | None
+    gate_at: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None

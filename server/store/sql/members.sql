@@ -223,13 +223,14 @@ update member set mode = :mode where id = :member
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.tokens_until,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.tokens_until,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until
+    levels.room_until, harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
 from member
 join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id
+left join harness on harness.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and (cast(:name as text) = '' or member.id = coalesce(

@@ -1,0 +1,134 @@
+"""`teamroom gate`: asks the room whether a harness may use a tool of its own.
+
+A harness runs this before every tool, with what it is about to do on standard input. The room's answer goes to standard
+output as it is. So this loads as little as possible: no JSON, no HTTP library, and nothing else of this package as long
+as the room answers on the socket in its folder.
+
+If the room cannot be asked, an unattended session is refused the tool. An attended one goes on with a warning: nobody
+wants to lose an open session because the room is down.
+"""
+
+import os
+import socket
+import sys
+
+ANSWER_SECONDS = 2.0
+"""How long the room may take. Harnesses wait five seconds for a hook."""
+
+INPUT_BYTES = 4_194_304
+"""The longest input that is sent; of a longer one, the room gets the beginning, and the member's standing decides."""
+
+ANSWER_BYTES = 65_536
+
+OTHERS_READ, OTHERS_WRITE = 0o077, 0o022
+
+PRIVATE = "is not a private file of this user"
+
+USAGE = 2
+
+
+class UnreachableError(Exception):
+    """Why the room could not be asked."""
+
+
+class Request:
+    """What the command line says: the harness's format, whether nobody attends, who asks, and where the room is."""
+
+    def __init__(self) -> None:
+        self.format, self.name = "", ""
+        self.data = os.environ.get("TEAMROOM_DATA", "")
+        self.url = os.environ.get("TEAMROOM_URL", "")
+        self.is_unattended = False
+
+
+def main(words: list[str]) -> int:
+    """Ask the room; returns the exit code. Harnesses read the answer, and take other codes for a fault of the hook."""
+    request = read(words)
+    if request is None:
+        sys.stderr.write("Usage: teamroom gate --format HARNESS [--as NAME] [--data DIR] [--unattended]\n")
+        return USAGE
+    said = sys.stdin.buffer.read(INPUT_BYTES)
+    try:
+        answer = ask(request, said)
+    except (UnreachableError, OSError, ValueError) as error:
+        from teamroom.clients.gate.unreachable import answer_unreached
+
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        answer = answer_unreached(request.format, request.is_unattended, why, said)
+    sys.stdout.write(answer)
+    return 0
+
+
+def read(words: list[str]) -> Request | None:
+    """Read the command line; None if it is wrong."""
+    request, rest = Request(), list(words)
+    options = {"--format": "format", "--as": "name", "--data": "data", "--url": "url"}
+    while rest:
+        name, is_joined, value = rest.pop(0).partition("=")
+        if name == "--unattended" and not is_joined:
+            request.is_unattended = True
+        elif name in options and (is_joined or rest):
+            setattr(request, options[name], value if is_joined else rest.pop(0))
+        else:
+            return None
+    return request if request.format.isalpha() else None
+
+
+def ask(request: Request, said: bytes) -> str:
+    """Return the room's answer. Raises UnreachableError, OSError, ValueError."""
+    if request.url or not request.data:
+        from teamroom.clients.gate.unreachable import ask_at_address
+
+        return ask_at_address(request.url, request.data, request.name, f"/hooks/{request.format}", said)
+    folder = os.path.abspath(os.path.expanduser(request.data))
+    token = saved_token(folder, request.name) if request.name else os.environ.get("TEAMROOM_TOKEN", "")
+    if not token:
+        raise UnreachableError("no token is given: set TEAMROOM_TOKEN, or name the member with --as")
+    return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", token.strip(), said)
+
+
+def saved_token(folder: str, name: str) -> str:
+    """Return the token of a member that is saved in the room's folder. Raises UnreachableError, OSError."""
+    if "/" in name or name.startswith("."):
+        raise UnreachableError("--as names no member")
+    path = f"{folder}/members/{name}.token"
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="ascii") as file:
+        status = os.fstat(file.fileno())
+        if status.st_uid != os.geteuid() or status.st_mode & OTHERS_READ:
+            raise UnreachableError(f"{path} {PRIVATE}")
+        return file.read(4096)
+
+
+def host_of(folder: str) -> str:
+    """Return the host and port that the folder's server announced. Raises UnreachableError, OSError."""
+    try:
+        with open(f"{folder}/server.json", encoding="utf-8") as file:
+            found = file.read(4096).partition('"url": "')[2].partition('"')[0].partition("://")[2]
+    except FileNotFoundError:
+        found = ""
+    if not found:
+        raise UnreachableError(f"no room runs in {folder}")
+    return found.partition("/")[0]
+
+
+def ask_on_socket(folder: str, host: str, path: str, token: str, said: bytes) -> str:
+    """Ask on the socket in the room's folder. Raises UnreachableError, OSError."""
+    status = os.stat(folder)
+    if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
+        raise UnreachableError(f"{folder} {PRIVATE}")
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
+    )
+    os.chdir(folder)  # an address of a socket has at most about 100 bytes
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.connect("room.sock")
+        connection.sendall(head.encode() + said)
+        received = b""
+        while (block := connection.recv(ANSWER_BYTES)) and len(received) < ANSWER_BYTES:
+            received += block
+    head_part, _, body = received.partition(b"\r\n\r\n")
+    if not head_part.startswith(b"HTTP/1.1 200 "):
+        raise UnreachableError(f"the room answered {head_part[9:12].decode(errors='replace') or 'nothing'}")
+    return body.decode()

@@ -1,0 +1,160 @@
+"""What the hooks of members' harnesses are answered, and what the room keeps of their reports.
+
+The answer comes from the member's standing as it is now. It is a read, so that no tool waits for the disk. The reports
+are written later, together, by the supervisor: a lost one is made again with the next tool.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from teamroom.server.clock import Clock
+from teamroom.server.door.principal import caller_of, find_principal, is_live
+from teamroom.server.facts.member import member_changed
+from teamroom.server.facts.standing import require_active
+from teamroom.server.identity import BROWSER, Caller, token_hash
+from teamroom.server.refusals import Refusal
+from teamroom.server.rules.hooks import HARNESSES, Hook, Phase, is_own_tool, read_hook
+from teamroom.server.rules.text import inline
+from teamroom.server.settings import FixedSettings
+from teamroom.server.store.engine import Transactions
+from teamroom.server.store.rows.members import TokenRow
+from teamroom.server.store.transaction import Reading, Writing
+
+REPORTS_KEPT = 10_000
+"""The reports of how many members wait to be written. Further ones are dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why a member's own tools are refused.
+
+    `is_over`: it was killed, so its harness is to end altogether. `is_of_token`: its token is not in force.
+    """
+
+    why: str
+    is_over: bool = False
+    is_of_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Whose hook it is, and why its tools are refused; None if they are not."""
+
+    caller: Caller
+    stop: Stop | None
+
+    @property
+    def is_known_to_act(self) -> bool:
+        """Whether the token is in force, so that its holder is no stranger."""
+        return self.stop is None or not self.stop.is_of_token
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is to be written of a member's newest hooks.
+
+    `gate_at`: when it asked whether a tool may run; None if it did not. `phase` '': nothing is known of it.
+    """
+
+    format: str
+    at: float
+    gate_at: float | None
+    phase: Phase | str = ""
+    tool: str = ""
+
+
+def find_passage(tx: Reading, token: str) -> Passage | None:
+    """Look whether the member with a token may use tools of its own now; None if the room does not know the token.
+
+    A token that was revoked, or has expired, or whose member was killed, is still known, and refused.
+    """
+    row = tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
+    if row is None or row.token_kind == BROWSER:
+        return None
+    return Passage(caller_of(row), _find_stop(tx, row))
+
+
+def _find_stop(tx: Reading, row: TokenRow) -> Stop | None:
+    if row.state == "killed":
+        why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
+        fix = f"Stop, and use no more tools. Only an owner can revive @{row.name}."
+        return Stop(f"{why} {fix}", is_over=True, is_of_token=True)
+    if not is_live(row, tx.now):
+        why = f"The room's token of @{row.name} was revoked or has expired."
+        return Stop(
+            f"{why} Stop, and tell @{row.owner_name}, who gets a new one with `teamroom join`.", is_of_token=True
+        )
+    principal = find_principal(tx, caller_of(row))
+    try:
+        if principal is not None:
+            require_active(tx, principal, while_paused=False)
+    except Refusal as refusal:
+        return Stop(f"{refusal.why} Your own tools are refused too. {refusal.fix}")
+    return None
+
+
+class Reports:
+    """The reports of hooks that are not written yet, one for each member."""
+
+    def __init__(self) -> None:
+        self._unwritten: dict[int, Report] = {}
+
+    def note(self, passage: Passage, format_: str, hook: Hook, at: float) -> bool:
+        """Note a hook, of a stopped member only that it asked; returns whether it is the first one to be written."""
+        member = passage.caller.member
+        before = self._unwritten.get(member)
+        if before is None and len(self._unwritten) >= REPORTS_KEPT:
+            return False
+        phase = "" if passage.stop is not None or hook.phase is None else hook.phase
+        asked = at if hook.asks else None if before is None else before.gate_at
+        if not phase and before is not None:
+            report = Report(format_, at, asked, before.phase, before.tool)
+        else:
+            report = Report(format_, at, asked, phase, hook.tool if phase else "")
+        self._unwritten[member] = report
+        return before is None
+
+    def take(self) -> Mapping[int, Report]:
+        """The reports that are not written yet; from now on, they count as written."""
+        taken, self._unwritten = self._unwritten, {}
+        return taken
+
+
+def write_reports(tx: Writing, reports: Mapping[int, Report]) -> None:
+    """Write what harnesses reported."""
+    for member, report in reports.items():
+        facts = {"format": report.format, "gate_at": report.gate_at, "phase": report.phase, "tool": report.tool}
+        tx.run("note_hook", member=member, at=report.at, **facts)
+        member_changed(tx, member)
+
+
+class Hooks:
+    """Answers the hooks of harnesses, on one event loop. `on_due` gets the time at which the reports are due."""
+
+    def __init__(
+        self,
+        store: Transactions,
+        clock: Clock,
+        settings: FixedSettings,
+        reports: Reports,
+        on_due: Callable[[float], object] = lambda at: None,
+    ) -> None:
+        self._store, self._clock, self._settings, self._reports = store, clock, settings, reports
+        self.on_due = on_due
+
+    async def find_passage(self, token: str) -> Passage | None:
+        """Whose hooks have a token, and whether its tools are refused. Raises StorageError."""
+        return await self._store.look_up(lambda tx: find_passage(tx, token))
+
+    def answer(self, passage: Passage, format_: str, said: Any) -> dict[str, Any]:
+        """The answer to a hook in its harness's own form. The room itself refuses its own tools."""
+        harness = HARNESSES[format_]
+        hook = read_hook(harness, said)
+        now = self._clock()
+        if self._reports.note(passage, format_, hook, now):
+            self.on_due(now + self._settings.presence_write_seconds)
+        stop = passage.stop
+        if stop is None or not hook.asks or (is_own_tool(hook.tool) and not stop.is_over):
+            return {}
+        return harness.deny(stop.why, stop.is_over)

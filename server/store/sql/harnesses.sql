@@ -1,0 +1,27 @@
+-- What members' harnesses report by their hooks.
+
+-- name: note_hook
+-- `gate_at` and `phase` stay as they are if the report says nothing of them: null, and ''.
+insert into harness (member, format, gate_at, phase, tool, since, heard_at)
+values (:member, :format, :gate_at, :phase, :tool, :at, :at)
+on conflict (member) do update set
+    format = :format,
+    gate_at = coalesce(:gate_at, harness.gate_at),
+    since = case
+        when :phase = '' or (harness.phase = :phase and harness.tool = :tool) then harness.since else :at
+    end,
+    phase = case when :phase = '' then harness.phase else :phase end,
+    tool = case when :phase = '' then harness.tool else :tool end,
+    heard_at = :at
+
+-- name: harness_of
+select format, gate_at, phase, tool, since, heard_at from harness where member = :member
+
+-- name: gates_of
+-- Of the agents of an owner, or of all (0): how many there are, how many have a gate, and how many a run that is on.
+select count(*) as agents, count(harness.gate_at) as gates,
+    count(case when presence.run_heard_at is not null and presence.run_ended_at is null then 1 end) as runs
+from member
+left join harness on harness.member = member.id
+left join presence on presence.member = member.id
+where member.kind = 'agent' and (cast(:owner as bigint) = 0 or member.owner = :owner)
