@@ -1,7 +1,9 @@
 """The merge of a join: on any config, it adds its entries and changes nothing else, and takes only them out again."""
 
 import json
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from teamroom.clients.harnesses.changes import carry_out, plan_join, plan_leave
+from teamroom.clients.harnesses.description import ConfigFile
 from teamroom.clients.harnesses.entries import (
     SYNTAXES,
     ConflictError,
@@ -20,7 +24,9 @@ from teamroom.clients.harnesses.entries import (
     merge,
     strip,
 )
+from teamroom.clients.harnesses.record import Record
 from teamroom.clients.harnesses.syntax import BrokenError
+from teamroom.clients.session.failure import Failure
 from tests.support.promises import promise
 
 pytestmark = promise("WAK5")
@@ -108,6 +114,9 @@ def yaml_texts(draw: Callable[..., Any]) -> str:
     return text.removesuffix("\n") if draw(st.booleans()) else text
 
 
+DUMPS: dict[str, Callable[[Any], str]] = {"json": json.dumps, "toml": tomlkit.dumps, "yaml": yaml.safe_dump}
+"""How a harness writes its config anew, without comments."""
+
 TEXTS = {"json": json_texts(), "toml": toml_texts(), "yaml": yaml_texts()}
 CASES = st.sampled_from(["json", "toml", "yaml"]).flatmap(lambda name: st.tuples(st.just(name), TEXTS[name], CHOSEN))
 
@@ -164,8 +173,7 @@ def test_what_others_changed_since_stays_and_only_our_entries_go(name: str) -> N
     value["hooks"]["Stop"][0]["hooks"].insert(0, {"type": "command", "command": "mine"})
     value["permissions"]["allow"].insert(0, "mine")
     value["servers"]["is_on"] = False
-    dumps: dict[str, Callable[[Any], str]] = {"json": json.dumps, "toml": tomlkit.dumps, "yaml": yaml.safe_dump}
-    assert syntax.load(strip(syntax, dumps[name](value), merged.added, merged.created)) == {
+    assert syntax.load(strip(syntax, DUMPS[name](value), merged.added, merged.created)) == {
         "servers": {"is_on": False, "mine": {"command": "x"}},
         "permissions": {"allow": ["mine"]},
         "hooks": {"Stop": [{"hooks": [{"type": "command", "command": "mine"}]}]},
@@ -200,3 +208,53 @@ def test_a_broken_config_is_refused(name: str, text: str) -> None:
 def test_what_somebody_else_has_in_the_place_of_an_entry_is_a_conflict(text: str) -> None:
     with pytest.raises(ConflictError):
         merge(SYNTAXES["json"], text, ENTRIES)
+
+
+# ------------------------------------------------------------------ files
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("configs") / "config"
+
+
+@example(case=("json", "\ufeff{}", list(ENTRIES)), mode=0o600)
+@example(case=("toml", "a = 1\r\n[b]\r\nc = 2\r\n", list(ENTRIES)), mode=0o644)
+@given(case=CASES, mode=st.sampled_from([0o600, 0o644, 0o666]))
+def test_a_leave_makes_any_file_what_it_was_byte_for_byte(
+    config: Path, case: tuple[str, str, list[Entry]], mode: int
+) -> None:
+    name, text, entries = case
+    data = text.encode()
+    config.write_bytes(data)
+    config.chmod(mode)
+    record = Record()
+    try:
+        joined = plan_join(record, "one", ConfigFile(config, name, tuple(entries)))
+    except Failure:
+        assert config.read_bytes() == data
+        return
+    carry_out(record, [joined], lambda: None)
+    again = plan_join(record, "one", ConfigFile(config, name, tuple(entries)))
+    assert not again.is_one, "a second join changes nothing"
+    for written in record.files_of("one"):
+        carry_out(record, [plan_leave(written, "one")], lambda: None)
+    assert (config.read_bytes(), stat.S_IMODE(config.stat().st_mode)) == (data, mode)
+    assert record.files == {}
+
+
+@given(case=CASES, other=st.dictionaries(st.sampled_from(["mine", "more", "last"]), SCALARS, min_size=1))
+def test_from_any_file_that_its_owner_changed_a_leave_removes_only_the_entries(
+    config: Path, case: tuple[str, str, list[Entry]], other: dict[str, Any]
+) -> None:
+    name, text, entries = case
+    syntax, record = SYNTAXES[name], Record()
+    config.write_text(text, newline="")
+    try:
+        carry_out(record, [plan_join(record, "one", ConfigFile(config, name, tuple(entries)))], lambda: None)
+    except Failure:
+        return
+    config.write_text(DUMPS[name]({**syntax.load(config.read_text()), **other}))
+    for written in record.files_of("one"):
+        carry_out(record, [plan_leave(written, "one")], lambda: None)
+    assert syntax.load(config.read_text()) == {**syntax.load(text), **other}
