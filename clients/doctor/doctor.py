@@ -167,7 +167,7 @@ def _show_findings(findings: list[Finding], shows_settings: bool, options: Mappi
     """Print the findings, the worst ones last, and how many there are of each kind."""
     for finding in sorted(findings, key=lambda finding: tuple(STYLES).index(finding.level)):
         head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
-        print_hanging(head, Styled(plain(with_local_times(finding.found))))
+        print_hanging(head, Styled(plain(with_local_times(pasteable(finding.found, options)))))
         if finding.fix:
             print_hanging(Styled(" " * len(head.text)), Styled(f"Fix: {plain(pasteable(finding.fix, options))}"))
     count = Counter(finding.level for finding in findings)

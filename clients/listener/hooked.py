@@ -5,7 +5,6 @@ place without a word. What it gave to its harness is kept in a private file: if 
 after it, it gets the same wakes again, a few times.
 """
 
-import contextlib
 import json
 import os
 import sys
@@ -18,11 +17,12 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
-from teamroom.clients.session.failure import Failure, ungrouped
+from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import parent_of
 from teamroom.clients.session.place import (
     MEMBERS,
     TOKEN_FOLDERS,
+    TOKENS,
     Place,
     check_kind,
     check_member,
@@ -30,13 +30,10 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
-from teamroom.server.private import NotPrivateError, read_private, write_private
+from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 
 TRIES = 3
 """How often a harness is given the same wakes if it makes no call to the room."""
-
-WAKES = 2
-"""The exit code with which a background hook wakes Claude Code, which shows its model the error output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +100,14 @@ class HookListener:
         return self._ending
 
     async def _listen(self) -> Ending:
-        me = await self._room.me()
+        given = self._read()
+        after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
+        me = await self._room.me()  # which counts as a call of the member
         check_member(self._name, me, "Listen")
+        self._name = str(me["name"])
         check_kind(self._place, me)
         if me["mode"] != "live":
             await self._room.call("check_in", mode="live")
-        given = self._read()
-        after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
         while True:
             try:
                 waited = await self._room.wait(after)
@@ -132,7 +130,8 @@ class HookListener:
             return None
         if times:
             await anyio.sleep(FAILED_SECONDS[0] * 2 ** (times - 1))
-        self._write(Given(cursor, times + 1, self._room.calls))
+        if not self._write(Given(cursor, times + 1, self._room.calls)):
+            await self._room.wait(cursor, 0)  # acknowledges: without the file, they would be given again and again
         return self._way(wake_line(self._name, waited["wakes"]))
 
     # -------------------------------------------------------------- what it gave before
@@ -144,9 +143,14 @@ class HookListener:
         except (OSError, NotPrivateError, ValueError, KeyError, TypeError):
             return Given()
 
-    def _write(self, given: Given) -> None:
-        with contextlib.suppress(OSError, NotPrivateError):  # else its harness may see the wakes more often
+    def _write(self, given: Given) -> bool:
+        """Keep what was given; returns whether that could be written."""
+        try:
+            make_private_folder(self._file.parent, TOKENS)
             write_private(self._file, json.dumps(asdict(given)) + "\n", TOKEN_FOLDERS)
+        except (OSError, NotPrivateError):
+            return False
+        return True
 
 
 async def _until_harness_ends(tasks: anyio.abc.TaskGroup) -> None:

@@ -26,6 +26,7 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask, ask_once, connected
 from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
 from teamroom.clients.session.times import with_local_times
+from teamroom.clients.shell.acting import RequestId
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
@@ -78,10 +79,7 @@ def enroll(
     save: Annotated[
         bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
     ] = False,
-    request_id: Annotated[
-        str | None,
-        typer.Option("--request-id", metavar="ID", help="Repeat a call whose answer was lost. It is carried out once."),
-    ] = None,
+    request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Add a member, issue it a token or rename it. The token is shown once, or saved with --save."""

@@ -88,6 +88,9 @@ def listen(
             "agents), or its end.",
         ),
     ] = None,
+    stop_on_pause: Annotated[
+        bool, typer.Option("--stop-on-pause", help="A pause ends the command; it runs again after the resume.")
+    ] = False,
 ) -> None:
     """Run a command for an agent's wakes. It gets them as JSON on standard input.
 
@@ -102,7 +105,9 @@ def listen(
         raise typer.Exit(listen_once(place, name, harness))
     from teamroom.clients.listener.listen import listen
 
-    raise typer.Exit(listen(place, name, command or (), None if stay else STARTED_BY, done=done))
+    raise typer.Exit(
+        listen(place, name, command or (), None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause)
+    )
 
 
 @command(SECTION)

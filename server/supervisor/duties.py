@@ -16,7 +16,7 @@ from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.door.repeats import FORGET, forget_requests
 from teamroom.server.facts.blocks import WAITABLE, lift_more, look_at_block
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import BLOCK, DECISION, KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
+from teamroom.server.facts.timers import BLOCK, DECISION_END, KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -27,7 +27,7 @@ DUTIES: Mapping[str, Duty] = {
     "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,
-    DECISION: end_decision,
+    DECISION_END: end_decision,
     BLOCK: look_at_block,
     KILLED: settle_kill,
     TOKENLESS: settle_tokenless,

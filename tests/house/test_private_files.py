@@ -47,6 +47,8 @@ ALLOWED: dict[str, str] = {
     "clients/shell/run.py guarded": "the null device",
     "clients/shell/writing.py _save": "a new file for a text",
     "clients/shell/writing.py edit": "the same, after the person's editor had it",
+    "clients/local/demo/folder.py _held": "the temporary folder of a demo, of which nothing is read",
+    "clients/local/demo/folder.py temporary_home": "the same",
     "clients/local/demo/perform.py perform": "a new folder for a demo, which ends with it",
     "clients/local/demo/story.py show_hand_off": "a file of the demo's scripted agents in that folder",
     "clients/local/demo/story.py _sha256_of": "the same",
