@@ -10,7 +10,6 @@ from teamroom.clients.harnesses.description import Seat
 from teamroom.clients.harnesses.entries import Item
 
 GATE_SECONDS = 5
-HTTP_GATE_SECONDS = 2
 WAIT_SECONDS = 86_400
 """How long a hook may wait for a wake: a day."""
 
@@ -55,7 +54,7 @@ def http_gate(seat: Seat, variable: str) -> Item:
     handler = {
         "type": "http",
         "url": url,
-        "timeout": HTTP_GATE_SECONDS,
+        "timeout": GATE_SECONDS,
         **({"onFailure": "block"} if seat.is_unattended else {}),
         "headers": {"Authorization": f"Bearer ${variable}"},
         "allowedEnvVars": [variable],
