@@ -42,7 +42,7 @@ TOKEN = "tr_" + "5e" * 32
 LOCAL = frozenset(
     {
         *("up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help"),
-        *("completion", "gate"),
+        *("completion", "gate", "leave"),
     }
 )
 """Commands that call no room. The gate, which says in its own form why it did not ask, has a test in `test_gate`."""
@@ -89,7 +89,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "help": (),
     "import": ("{folder}/tasks.md",),
     "inbox": (),
+    "join": ("claude", "--yes"),
     "kill": ("builder", "--yes", "--reason", "x"),
+    "leave": (),
     "letters channel add": ("--file", "{folder}/address"),
     "letters channel remove": ("1",),
     "letters set": ("--quiet", "22:00-07:00"),

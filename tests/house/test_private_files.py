@@ -28,6 +28,8 @@ ALLOWED: dict[str, str] = {
     "clients/bridge/connect.py _read_frames": "standard input",
     "clients/gate/gate.py host_of": "the address that the server announced, which is only named to the socket",
     "clients/gate/gate.py saved_token": "a token, whose owner and mode it checks, without the modules that do it here",
+    "clients/harnesses/files.py find_config": "a harness's config, which its user may share; its owner is judged here",
+    "clients/harnesses/files.py replace": "the same, as a new file beside it",
     "clients/importing/read.py _bytes": "a file of tasks, which a person names",
     "clients/listener/movement.py list_proc": "the kernel's list of processes",
     "clients/listener/movement.py _written_by": "the same",

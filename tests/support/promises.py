@@ -112,7 +112,6 @@ PLANNED: dict[str, str] = {
     "WAK2": "its owner is told why a wake was not answered within its budget",
     "WAK3": "the gates of harnesses that no test here runs",
     "WAK4": "harnesses whose hooks say nothing of their prompts",
-    "WAK5": ALL,
     "SAF2": "webhooks, which do not exist yet",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""
