@@ -18,7 +18,7 @@ import anyio.abc
 
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
 from teamroom.clients.session.failure import WAKES, Failure, ungrouped
-from teamroom.clients.session.lineage import parent_of
+from teamroom.clients.session.lineage import MARK, parent_of, words_above
 from teamroom.clients.session.place import (
     MEMBERS,
     TOKEN_FOLDERS,
@@ -63,6 +63,26 @@ WAYS: Mapping[str, Callable[[str], Ending]] = {
 """How a hook of each harness gives its model a line: in the background, or at the end of a turn."""
 
 
+ONE_SHOT: Mapping[str, frozenset[str]] = {
+    "codex": frozenset({"exec", "e"}),
+    **dict.fromkeys(("gemini", "qwen", "vibe"), frozenset({"-p", "--prompt"})),
+}
+"""Words of the command of a harness that ends after one turn."""
+
+ABOVE = 2
+"""How many processes above a hook can be its harness: there may be a shell between them."""
+
+ENTRY, SDK = "CLAUDE_CODE_ENTRYPOINT", "sdk"
+"""How Claude Code says that a program runs it for one turn."""
+
+
+def is_to_end(harness: str, environment: Mapping[str, str]) -> bool:
+    """Whether a session ends with its turn, or another listener started it: a hook that waits would only keep it."""
+    if MARK in environment or environment.get(ENTRY, "").startswith(SDK):
+        return True
+    return not ONE_SHOT.get(harness, frozenset()).isdisjoint(words_above(ABOVE))
+
+
 @dataclass(frozen=True, slots=True)
 class Given:
     """What the harness was given last: wakes up to `cursor`, how often, and what the room said of its calls then."""
@@ -74,6 +94,8 @@ class Given:
 
 def listen_once(place: Place, name: str, harness: str) -> int:
     """Wait for one wake of a member and give it to the harness; returns the exit code. Raises Failure."""
+    if is_to_end(harness, place.environment):
+        return 0
     room = SteadyRoom(place, partial(member_token, place, name), _silent, listener=new_listener())
     with naming_caller(place, name):
         ending = anyio.run(HookListener(room, place, name, WAYS[harness]).run)

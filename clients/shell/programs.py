@@ -49,6 +49,9 @@ def gate(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="The room, if it is on no folder here.")
     ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="The file with the token.")
+    ] = None,
     unattended: Annotated[
         bool, typer.Option("--unattended", help="Refuse the tool if the room cannot be asked.")
     ] = False,
@@ -56,7 +59,7 @@ def gate(
     """Ask the room whether a harness may use a tool. A hook of the harness runs it, with its own input."""
     from teamroom.clients.gate.gate import main
 
-    given = {"--format": harness, "--as": name, "--data": data, "--url": url}
+    given = {"--format": harness, "--as": name, "--data": data, "--url": url, "--token-file": token_file}
     words = [f"{option}={value}" for option, value in given.items() if value is not None]
     raise typer.Exit(main([*words, *(["--unattended"] if unattended else [])]))
 

@@ -194,6 +194,27 @@ def test_the_hook_ends_with_its_harness_even_if_that_is_killed(room: WatchedRoom
         until(lambda: not room.who("builder")["listening"], "it no longer listens")
 
 
+@pytest.mark.parametrize("started", ["by a listener", "by an SDK", "for one turn", "for one turn by a shell"])
+def test_a_session_that_ends_with_its_turn_is_not_kept_open(room: WatchedRoom, started: str) -> None:
+    wake(room)
+    format_ = "codex" if "turn" in started else "claude"
+    words = [TEAMROOM, "listen", "--as", "builder", "--once", "--format", format_]
+    runs = IS_HARNESS_WITH_A_SHELL if "shell" in started else IS_HARNESS
+    more = {"by a listener": {"TEAMROOM_AGENT": "builder"}, "by an SDK": {"CLAUDE_CODE_ENTRYPOINT": "sdk-cli"}}
+    command = [sys.executable, "-c", f"import sys; sys.argv.remove('exec')\n{runs}", "exec", *words]
+    done = subprocess.run(
+        command if "turn" in started else words,
+        env={**environment(room), **more.get(started, {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=EVENT_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "mention" not in done.stdout
+
+
 @pytest.mark.parametrize(
     "words",
     [
