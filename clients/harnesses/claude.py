@@ -13,6 +13,7 @@ from teamroom.clients.harnesses.hooks import (
     command_hook,
     gate_command,
     http_gate,
+    http_report,
     wake_command,
     wake_hooks,
 )
@@ -24,12 +25,17 @@ WAKE_EVENTS = ("SessionStart", "Stop")
 """When a listener begins in the background. Each one takes the place of the one before."""
 
 
+REPORTED = ("PostToolUse", "PermissionRequest", "Notification", "PreCompact", "Stop", "SessionEnd")
+"""The events that tell the room what Claude Code is doing. They have no text of a prompt that the room keeps."""
+
+
 def _files(seat: Seat) -> list[ConfigFile]:
     machine, token, wake = seat.machine, _token_file(seat), wake_command(seat, "claude")
     hooks = (
         Item(("permissions", "allow"), PERMISSION, PERMISSION),
         *wake_hooks(seat, *(command_hook(event, wake, WAIT_SECONDS, asyncRewake=True) for event in WAKE_EVENTS)),
         _gate(seat, token is not None),
+        *(_report(seat, event, token is not None) for event in REPORTED),
     )
     server = Put(("projects", str(machine.project), "mcpServers", ENTRY), seat.stdio(type="stdio"))
     return [
@@ -60,6 +66,12 @@ def _gate(seat: Seat, has_variable: bool) -> Entry:
     return command_hook("PreToolUse", gate_command(seat, "claude"), matcher="*")
 
 
+def _report(seat: Seat, event: str, has_variable: bool) -> Entry:
+    if has_variable:
+        return http_report(seat, variable(seat.name), event)
+    return command_hook(event, gate_command(seat, "claude"))
+
+
 def variable(name: str) -> str:
     """Return the variable with a member's token. Each member has its own: sessions in other folders see it too."""
     return "TEAMROOM_TOKEN_" + re.sub("[^A-Z0-9]", "_", name.upper())
@@ -74,7 +86,8 @@ CLAUDE = Harness(
     variables=("CLAUDECODE", "CLAUDE_CODE_SESSION_ID"),
     files=_files,
     snippet=lambda seat: f"claude mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
-    stops="Its own hook asks the room before every local tool, and an unattended session fails closed.",
+    stops="Its own hook asks the room before every local tool, and an unattended session fails closed. Others report "
+    "when it waits for a permission.",
     wakes=f"A background hook waits for wakes, and wakes an idle session. {UNATTENDED}",
     notes=("Start Claude Code again in this folder: an open session has neither the server nor the hooks.",),
     tried="run with the real program",

@@ -50,13 +50,23 @@ def http_gate(seat: Seat, variable: str) -> Item:
 
     Only an unattended session may be blocked because no room answers.
     """
+    fails = {"onFailure": "block"} if seat.is_unattended else {}
+    return _http_hook(seat, variable, "PreToolUse", {"matcher": "*"}, fails)
+
+
+def http_report(seat: Seat, variable: str, event: str) -> Item:
+    """Return Claude Code's own call that tells the room what it is doing. The answer is always empty."""
+    return _http_hook(seat, variable, event, {}, {})
+
+
+def _http_hook(seat: Seat, variable: str, event: str, group: dict[str, Any], fails: dict[str, Any]) -> Item:
     url = f"{seat.url}/hooks/claude"
     handler = {
         "type": "http",
         "url": url,
         "timeout": GATE_SECONDS,
-        **({"onFailure": "block"} if seat.is_unattended else {}),
+        **fails,
         "headers": {"Authorization": f"Bearer ${variable}"},
         "allowedEnvVars": [variable],
     }
-    return Item(("hooks", "PreToolUse"), {"matcher": "*", "hooks": [handler]}, url)
+    return Item(("hooks", event), {**group, "hooks": [handler]}, url)

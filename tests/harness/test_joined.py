@@ -8,16 +8,23 @@ import pytest
 
 from tests.harness.harnesses import Agent, Harness, Launch, Seat
 from tests.harness.install import lacking
-from tests.harness.room import free_port, served_room
+from tests.harness.room import RoomOfProcesses, free_port, served_room
 from tests.harness.script import RunCommand, Step, Thought, use
 from tests.harness.vendors import CLAUDE_CODE
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell
+from tests.support.watching import until
 
 pytestmark = [pytest.mark.harness, promise("WAK3", "ID2")]
 
 MISSING = lacking("claude")
 NAME = "builder"
+
+
+def doing(room: RoomOfProcesses) -> str:
+    """What the room knows of the harness."""
+    (member,) = room.owner("who", name=NAME)["members"]
+    return str((member["harness"] or {}).get("doing"))
 
 
 def joined(environment: Mapping[str, str]) -> Harness:
@@ -57,6 +64,7 @@ def test_after_a_join_alone_it_is_the_member_and_a_pause_stops_its_own_tools(
         seat = Seat("none", f"{room.url}/mcp", home, folder)
         with Agent(NAME, joined({"PATH": path}), seat).at_work(*steps) as run:
             pause.wait()
+            until(lambda: doing(room) == "working", "the room heard that it uses a tool")
             said = room.owner("pause", target=NAME, reason="the disk is full")
             pause.end()
             seen = run.finish()
