@@ -135,7 +135,8 @@ class Room:
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
-        self._on_changed: Callable[[set[str]], object] = lambda changed: None
+        self.on_changed: Callable[[set[str]], object] = lambda changed: None
+        """Gets the topics that an act changed, once it is committed."""
 
     def _listens(self, member: int) -> bool:
         """Whether a member has a live listener on this server."""
@@ -311,7 +312,7 @@ class Room:
         page = Page(
             self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered(), self.clock.wall
         )
-        self._on_changed = page.changed
+        self.on_changed = page.changed
         return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
 
     def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
@@ -337,7 +338,7 @@ class Room:
         """Carry out what an act causes outside the store, after its commit and before its reply."""
         for member in effects.woken:
             self.bus.nudge(member)
-        self._on_changed(effects.changed)
+        self.on_changed(effects.changed)
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
         if effects.letters:

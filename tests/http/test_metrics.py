@@ -90,12 +90,12 @@ async def test_metrics_contain_no_name_and_no_text_of_a_member(room: RunningRoom
     owner = await room.owner()
     (agent,) = await room.enroll("agent-smith")
     await agent("post_message", text="a secret text")
-    await agent.refused("read_board", task="T-4711")
+    await agent.refused("read_board", task="T-40711")
     await agent.refused("who", name="nobody-here")
     await owner("create_task", title="a secret title")
     header = {"Authorization": f"Bearer {room.owner_token}", "MCP-Protocol-Version": MODERN}
     text = (await room.raw("GET", "/metrics", headers=header)).text
     assert "post_message" in text, "what is looked for would be found"
-    for word in ("agent-smith", "olga", "secret", "4711", "nobody-here", room.owner_token[:12]):
+    for word in ("agent-smith", "olga", "secret", "T-40711", "nobody-here", room.owner_token[:12]):
         assert word not in text
     assert len(re.findall(r"^teamroom_", text, flags=re.MULTILINE)) < 2_000

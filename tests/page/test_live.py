@@ -140,7 +140,7 @@ async def test_pages_of_other_things_are_told_what_changed_by_name_alone(room: R
 
 
 def renders_of(room: RunningRoom) -> int:
-    shared: Shared = getattr(room.room._on_changed, "__self__").shared  # noqa: B009
+    shared: Shared = getattr(room.room.on_changed, "__self__").shared  # noqa: B009
     return shared.renders
 
 
