@@ -33,6 +33,7 @@ from teamroom.clients.shell.joining import how_to_join, how_to_join_from_chat
 from teamroom.clients.shell.reading import pages
 from teamroom.server.rules.joining import CHAT_TOKEN, READ_TOKEN
 from teamroom.server.rules.text import backtick, describe_mode
+from teamroom.server.rules.wakes import say_unverified
 
 if TYPE_CHECKING:
     from teamroom.server.acts.members.members import Enrolled, Revoked
@@ -314,7 +315,7 @@ def _row(member: "MemberShown") -> Row:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
     former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
-    answers = f"; {member.answers}" if member.answers else ""
+    answers = (f"; {member.answers}" if member.answers else "") + say_unverified(member)
     why = plain(with_local_times(f"{member.reason}{answers}"))
     return [
         Styled(f"@{plain(member.name)}", style="bold"),

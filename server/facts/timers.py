@@ -27,6 +27,9 @@ BLOCK = "block"
 DECISION = "decision"
 """The rule of the timer of a decision's end. Its subject is the decision."""
 
+WAKES = "wakes"
+"""The rule of the timer of an agent whose newest wakes have led to no act yet."""
+
 RETENTION = "retention"
 """The rule of the timer of the room's own redaction by age. Its slot is the entry up to which it has come."""
 
