@@ -60,7 +60,7 @@ def note_notified(tx: Writing, delivery: Delivery) -> None:
     bounds = {"from_seq": rows[-1].seq, "upto": delivery.upto}
     if not tx.run("note_notified", member=member, listener=delivery.listener, at=delivery.at, **bounds):
         return
-    _changed(tx, member)
+    tx.changed(topics.ROSTER, topics.member(member))
     if caller.kind == "agent" and tx.run("count_unacted", member=member, most=UNACTED, looked_at=STEPS_NOTED):
         _look_later(tx, member)
 
@@ -83,7 +83,7 @@ def note_woken(tx: Writing, caller: Caller, listener: str, upto: int) -> None:
     new = [row for row in _newest_steps(tx, member, 0, upto) if row.woken_at == tx.now and row.listener == listener]
     woken = max((row.seq for row in new if row.acted_at is None), default=tx.principal.woken)
     tx.run("keep_woken", member=member, woken=woken, verified=_verified(tx, member, new))
-    _changed(tx, member)
+    tx.changed(topics.ROSTER, topics.member(member))
 
 
 def note_acted(tx: Writing, member: int, after: int, upto: int) -> None:
@@ -93,7 +93,7 @@ def note_acted(tx: Writing, member: int, after: int, upto: int) -> None:
         tx.run("note_acted_on", member=member, at=tx.now, from_seq=rows[-1].seq, upto=upto)
         new = [row._replace(acted_at=tx.now) for row in rows if row.acted_at is None]
         tx.run("forget_unacted", member=member, upto=upto, verified=_verified(tx, member, new))
-        _changed(tx, member)
+        tx.changed(topics.ROSTER, topics.member(member))
 
 
 def _verified(tx: Reading, member: int, rows: Iterable[StepsRow]) -> str:
@@ -106,10 +106,6 @@ def _verified(tx: Reading, member: int, rows: Iterable[StepsRow]) -> str:
 
 def _newest_steps(tx: Reading, member: int, after: int, upto: int) -> list[StepsRow]:
     return tx.all(StepsRow, "newest_steps", member=member, after=after, upto=upto, limit=STEPS_NOTED)
-
-
-def _changed(tx: Writing, member: int) -> None:
-    tx.changed(topics.ROSTER, topics.member(member))
 
 
 # ------------------------------------------------------------------ what is known
