@@ -13,6 +13,10 @@ DELIVERIES_KEPT = 10_000
 """How many deliveries wait to be written. Further ones are not recorded."""
 
 
+DELIVERIES_AT_ONCE = 32
+"""How many deliveries share a transaction."""
+
+
 class Deliveries:
     """The deliveries that are not written yet, by member."""
 

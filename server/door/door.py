@@ -24,7 +24,7 @@ from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
-from teamroom.server.door.deliveries import Deliveries, write_deliveries
+from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
 from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
@@ -287,11 +287,15 @@ class Door:
 
     async def write_deliveries(self) -> None:
         """Write which wakes listeners were given since this was done last; later if nothing can be written now."""
-        if taken := self.deliveries.take():
+        taken = self.deliveries.take()
+        while taken:
+            now, later = taken[:DELIVERIES_AT_ONCE], taken[DELIVERIES_AT_ONCE:]
             try:
-                await self.act_as_room(lambda tx: write_deliveries(tx, taken))
+                await self.act_as_room(partial(write_deliveries, deliveries=now))
             except Refusal:
                 self.deliveries.put_back(taken)
+                break
+            taken = later
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Confirmation:
         """Try an act and undo it; returns what a person's confirmation of it consists of.
