@@ -56,7 +56,7 @@ test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as membe
 	$(BIN)/python -m tests.libraries.install
 	$(BIN)/python -m pytest -m libraries tests/libraries
 
-test-outside: $(VENV)/.tests ## the protocol's conformance suite and the Inspector against a real room
+test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector and both TypeScript SDKs against a real room
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 
@@ -69,6 +69,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
 	$(BIN)/python -m tests.bench.demo
+	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, fair shares and every act in a large room, in full: about a quarter of an hour

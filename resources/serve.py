@@ -15,6 +15,7 @@ from teamroom.server.faults import Faults
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import inline
+from teamroom.server.rules.wrong_values import say_wrong
 
 Context = ServerRequestContext[Any, Any]
 
@@ -94,8 +95,8 @@ def find(uri: str) -> tuple[Resource, Any]:
             try:
                 return resource, resource.reads.arguments.model_validate(found)
             except ValidationError as error:
-                fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+                fault = error.errors(include_url=False, include_input=False)[0]
                 raise Refusal(
-                    "invalid", f"{inline(uri[:80])}: {fault['msg']}.", f"Read it as {resource.uri}."
+                    "invalid", f"{inline(uri[:80])}: {say_wrong(fault)}.", f"Read it as {resource.uri}."
                 ) from None
     raise Refusal("not_found", f"There is no resource {inline(uri[:80])}.", "Call resources/list to see them.")

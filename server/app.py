@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
 from teamroom.server.notify.addresses import AddressFile, UnreadableError
 from teamroom.server.notify.deliver import Deliverer
-from teamroom.server.private import write_private
+from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
@@ -206,14 +206,17 @@ class Room:
             write_private(self.folder / data_folder.OWNER_TOKEN, f"{token}\n")
 
     async def recover(self, name: str | None, door: Door | None = None) -> Recovered:
-        """Put a new token of a room owner into the folder, for the person who has the folder. Raises Refusal, OSError.
+        """Put a new token of a room owner into the folder, for the person who has the folder. Raises Refusal.
 
         The tokens that it replaces end last: wherever this stops, the folder has a token that works.
         `door`: the one of another event loop.
         """
         door, file = door or self.door, self.folder / data_folder.OWNER_TOKEN
-        done = await door.act_as_room(partial(recover, held=data_folder.held_token(file), name=name))
-        write_private(file, f"{done.token}\n")
+        with _refusing(file):
+            held = data_folder.held_token(file)
+        done = await door.act_as_room(partial(recover, held=held, name=name))
+        with _refusing(file):
+            write_private(file, f"{done.token}\n")
         await door.act_as_room(partial(end_recovered, done=done))
         return done
 
@@ -399,6 +402,21 @@ def _offered() -> dict[str, Offered]:
 def _last_sign(tx: Reading) -> float:
     """When the room last gave a sign of life."""
     return tx.value(float, "last_sign") or 0.0
+
+
+@contextlib.contextmanager
+def _refusing(token_file: Path) -> Iterator[None]:
+    """Refuse what reads or writes the owner's token if its file does not allow that. Raises Refusal."""
+    try:
+        yield
+    except NotPrivateError as error:
+        raise Refusal("not_allowed", f"{error}.", error.fix) from None
+    except OSError as error:
+        raise Refusal(
+            "storage",
+            f"The token's file {token_file} cannot be used: {error.strerror or error}. Earlier tokens remain valid.",
+            "Correct that, then run this again: teamroom recover",
+        ) from None
 
 
 def _silent(done: int, total: int) -> None:

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 from teamroom.server.private import NotPrivateError, decode_text, read_private
 from teamroom.server.rules.letters import LetterPlace
 from teamroom.server.rules.names import AT, normalize_name
+from teamroom.server.rules.wrong_values import say_wrong
 
 TrustLevel = Literal["declared", "attested", "proven"]
 
@@ -254,7 +255,10 @@ class FixedSettings(BaseModel):
         86_400, ge=60, le=604_800, description="Seconds before the first reminder of a blocked task."
     )
     remind_ask_seconds: float = Field(
-        900, ge=60, le=604_800, description="Seconds before the first reminder of an unanswered ask."
+        900,
+        ge=60,
+        le=604_800,
+        description="Seconds before the first reminder of an open ask or decision.",
     )
     remind_review_seconds: float = Field(
         1800, ge=60, le=604_800, description="Seconds before the first reminder of a review."
@@ -266,10 +270,13 @@ class FixedSettings(BaseModel):
         1.5,
         ge=1,
         le=100,
-        description="Shortest time before a first reminder, in check-in intervals; asks have their own.",
+        description="Shortest time before a first reminder, in check-in intervals; asks and decisions have their own.",
     )
     remind_ask_intervals: float = Field(
-        3, ge=1, le=100, description="Shortest time before the first reminder of an ask, in check-in intervals."
+        3,
+        ge=1,
+        le=100,
+        description="Shortest time before the first reminder of an ask or decision, in check-in intervals.",
     )
     remind_longest_seconds: float = Field(
         86_400,
@@ -591,7 +598,7 @@ def load_with_origins(
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
         source = f"TEAMROOM_{name.upper()}" if name in from_environment else "room.toml"
-        raise SettingsError(f"{source}: {name}: {first['msg']}") from None
+        raise SettingsError(f"{source}: {name}: {say_wrong(first)}") from None
     origins: dict[str, Origin] = {}
     for name in Settings.model_fields:
         origins[name] = "environment" if name in from_environment else "room.toml" if name in from_file else "default"
@@ -693,7 +700,7 @@ def policy_value(name: str, value: Any) -> Any:
     try:
         return getattr(Policy.model_validate({name: value}), name)
     except ValidationError as error:
-        raise SettingsError(f"{name}: {error.errors()[0]['msg']}") from None
+        raise SettingsError(f"{name}: {say_wrong(error.errors()[0])}") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:

@@ -18,13 +18,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from teamroom.server.acts.act import TOKEN_IN_TEXT, count_removed
+from teamroom.server.acts.act import TOKEN_IN_TEXT
 from teamroom.server.facts.mentions import prose_fields
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Code, Refusal
 from teamroom.server.rules.addresses import Address
+from teamroom.server.rules.characters import count_removed
 from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.text import MARKS, TEXT_CHARACTERS, cite
+from teamroom.server.rules.wrong_values import say_wrong
 from teamroom.tools.tool import Tool
 
 SPEAKERS = frozenset(
@@ -248,7 +250,7 @@ def _is_model(wanted: Any) -> bool:
 def _refuse_values(tool: Tool, meant: dict[str, Any], error: ValidationError) -> Refusal:
     """A refusal that names the first three faults, and gives the call with a place for what must change."""
     faults = error.errors(include_url=False, include_input=False)[:FAULTS_NAMED]
-    why = "; ".join(f"{_path(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}" for fault in faults)
+    why = "; ".join(f"{_path(fault['loc'])}: {say_wrong(fault)}" for fault in faults)
     if any(fault["type"] == TOKEN_IN_TEXT for fault in faults):
         fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."
         return Refusal("invalid", f"{why}.", fix)

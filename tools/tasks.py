@@ -50,7 +50,15 @@ def render_claimed(reply: Claimed) -> str:
 def render_updated(reply: Updated) -> str:
     """The reply of `update_task`."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
-    return f"{reply.task} is {state_in_words(reply.state)}, fence {reply.fence}{until}{cite_receipt(reply)}."
+    state = f"{state_in_words(reply.state)}{_waits_for(reply.blocked_on)}"
+    return f"{reply.task} is {state}, fence {reply.fence}{until}{cite_receipt(reply)}."
+
+
+def _waits_for(thing: str | None) -> str:
+    """What a blocked task waits for, as the end of its state: an id, a member or a date."""
+    if not thing:
+        return ""
+    return f" until {thing}" if thing[0].isdigit() else f" on {thing}"
 
 
 def render_completed(reply: Completed) -> str:

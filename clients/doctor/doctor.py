@@ -180,7 +180,7 @@ def _show_findings(
     """Print the findings, `by_level` the worst ones last, and how many there are of each kind."""
     for finding in sorted(findings, key=lambda finding: by_level and tuple(STYLES).index(finding.level)):
         head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
-        print_hanging(head, Styled(plain(with_local_times(finding.found))))
+        print_hanging(head, Styled(plain(with_local_times(pasteable(finding.found, options)))))
         if finding.fix:
             print_hanging(Styled(" " * len(head.text)), Styled(f"Fix: {plain(pasteable(finding.fix, options))}"))
     count = Counter(finding.level for finding in findings)

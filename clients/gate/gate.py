@@ -35,7 +35,7 @@ class Request:
     """What the command line says: the harness's format, whether nobody attends, who asks, and where the room is."""
 
     def __init__(self) -> None:
-        self.format, self.name = "", ""
+        self.format, self.name, self.file = "", "", ""
         self.data = os.environ.get("TEAMROOM_DATA", "")
         self.url = os.environ.get("TEAMROOM_URL", "")
         self.is_unattended = False
@@ -62,7 +62,7 @@ def main(words: list[str]) -> int:
 def read(words: list[str]) -> Request | None:
     """Read the command line; None if it is wrong."""
     request, rest = Request(), list(words)
-    options = {"--format": "format", "--as": "name", "--data": "data", "--url": "url"}
+    options = {"--format": "format", "--as": "name", "--data": "data", "--url": "url", "--token-file": "file"}
     while rest:
         name, is_joined, value = rest.pop(0).partition("=")
         if name == "--unattended" and not is_joined:
@@ -79,19 +79,26 @@ def ask(request: Request, said: bytes) -> str:
     if request.url or not request.data:
         from teamroom.clients.gate.unreachable import ask_at_address
 
-        return ask_at_address(request.url, request.data, request.name, f"/hooks/{request.format}", said)
+        return ask_at_address(request, f"/hooks/{request.format}", said)
     folder = os.path.abspath(os.path.expanduser(request.data))
-    token = saved_token(folder, request.name) if request.name else os.environ.get("TEAMROOM_TOKEN", "")
+    if request.file or request.name:
+        token = saved_token(request.file or token_file(folder, request.name))
+    else:
+        token = os.environ.get("TEAMROOM_TOKEN", "")
     if not token:
         raise UnreachableError("no token is given: set TEAMROOM_TOKEN, or name the member with --as")
     return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", token.strip(), said)
 
 
-def saved_token(folder: str, name: str) -> str:
-    """Return the token of a member that is saved in the room's folder. Raises UnreachableError, OSError."""
+def token_file(folder: str, name: str) -> str:
+    """Return the file with the token of a member in the room's folder. Raises UnreachableError."""
     if "/" in name or name.startswith("."):
         raise UnreachableError("--as names no member")
-    path = f"{folder}/members/{name}.token"
+    return f"{folder}/members/{name}.token"
+
+
+def saved_token(path: str) -> str:
+    """Return the token that is saved in a private file. Raises UnreachableError, OSError."""
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), encoding="ascii") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.geteuid() or status.st_mode & OTHERS_READ:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from teamroom.clients.gate.gate import Request
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place, agents_token, member_token
@@ -14,11 +15,12 @@ LIKE_CLAUDE = frozenset({"claude", "codex", "gemini", "qwen"})
 """The harnesses that show their person a `systemMessage`."""
 
 
-def ask_at_address(url: str, data: str, name: str, path: str, said: bytes) -> str:
+def ask_at_address(request: Request, path: str, said: bytes) -> str:
     """Ask a room at its address, which proves that it knows the token or is reached over TLS. Raises OSError."""
-    place = Place(Path(data) if data else None, url or None)
+    data, file = (Path(given) if given else None for given in (request.data, request.file))
+    place = Place(data, request.url or None, file)
     try:
-        held = member_token(place, name) if name else agents_token(place, None)
+        held = member_token(place, request.name) if request.name else agents_token(place, None)
         with Connection(place.endpoint, ANSWER_SECONDS, place.socket_folder) as connection:
             headers = {"Authorization": f"Bearer {held}", "Content-Type": "application/json"}
             answer = connection.post(said, headers, path)

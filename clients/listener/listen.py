@@ -16,8 +16,9 @@ import os
 import shlex
 import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -42,8 +43,11 @@ BEAT_SECONDS = 10.0
 PARENT_SECONDS = 1.0
 """How often the listener checks that the program that started it still runs."""
 
-END_SECONDS = 10.0
-"""How long a command may take to exit after SIGTERM."""
+END_SECONDS, STOPPED_SECONDS = 10.0, 1.0
+"""How long a command may take to exit after SIGTERM; and one whose member was stopped."""
+
+LOOK_SECONDS, ROUNDS = 0.05, 20
+"""How often it is looked whether the processes of a command have exited, and how often they are killed at most."""
 
 FAILED_SECONDS = (5.0, 300.0)
 """The first and the longest wait before a failed command is run again."""
@@ -69,22 +73,19 @@ def listen(
     parent: int | None,
     clock: Clock = time.monotonic,
     done: Done | None = None,
+    stops_on_pause: bool = False,
 ) -> int:
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
     The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
-    machine sleeps. `done` None: a call for agents, the exit for people. Raises Failure.
+    machine sleeps. `done` None: a call for agents, the exit for people. `stops_on_pause`: a pause
+    ends the command, which runs again after the resume. Raises Failure.
     """
     if shutil.which(command[0]) is None:
         raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
 
-    def tell(event: str, words: str, /, **facts: Any) -> None:
-        say(f"teamroom: {plain(words)}")
-
-    token = partial(member_token, place, name)
-    room = SteadyRoom(place, token, tell, listener=new_listener())
     with naming_caller(place, name):
-        return anyio.run(Listener(room, place, name, command, parent, token, clock, done).run)
+        return anyio.run(Listener(place, name, command, parent, clock, done, stops_on_pause).run)
 
 
 class Listener:
@@ -92,18 +93,22 @@ class Listener:
 
     def __init__(
         self,
-        room: SteadyRoom,
         place: Place,
         name: str,
         command: Sequence[str],
         parent: int | None,
-        token: Callable[[], str],
         clock: Clock,
         done: Done | None = None,
+        stops_on_pause: bool = False,
     ) -> None:
-        self._done = done
-        self._room, self._place, self._name, self._token, self._clock = room, place, name, token, clock
+        self._done, self._stops_on_pause = done, stops_on_pause
+        self._place, self._name, self._clock = place, name, clock
+        self._token = partial(member_token, place, name)
+        self._room = SteadyRoom(place, self._token, self._tell, listener=new_listener())
         self._command, self._parent = command, parent
+        self._paused = anyio.Event()
+        self._heard = 0
+        """The newest wake that came while a command ran."""
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
 
@@ -163,10 +168,16 @@ class Listener:
                 return None
             pause = min(2 * pause, longest)
 
+    def _tell(self, event: str, words: str, /, **facts: Any) -> None:
+        say(f"teamroom: {plain(words)}")
+        if event == "paused":
+            self._paused.set()
+
     # -------------------------------------------------------------- the command
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
         """Run the command for some wakes until it ends; returns whether that answered them."""
+        self._name = str((await self._room.me())["name"])  # it may have got another one since
         calls_before = self._room.calls
         line = wake_line(self._name, wakes)
         message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
@@ -182,16 +193,27 @@ class Listener:
         say(f"teamroom: {what_woke(wakes)}. Running the command (process {process.pid}).")
         self._room.say(WOKE, cursor)
         movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
+        self._paused = anyio.Event()
+        seconds = END_SECONDS
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._beat, movement)
+                tasks.start_soon(self._hear_of_stop)
+                if self._stops_on_pause:
+                    tasks.start_soon(self._end_on_pause, process, movement)
                 await process.communicate(message)
                 tasks.cancel_scope.cancel()
+        except* Failure:
+            seconds = STOPPED_SECONDS
+            raise
         finally:
             with anyio.CancelScope(shield=True):
-                await _end(process, is_leader)
+                await end_run(process, movement, seconds)
         took = span(self._clock() - began)
-        has_called = self._done == "exit" or await self._has_called(calls_before)
+        if self._stops_on_pause and self._paused.is_set():
+            say(f"teamroom: the command was ended after {took} by the pause, and will run again for these wakes.")
+            return False
+        has_called = self._done == "exit" or await self._room.has_called(calls_before)
         self._room.say(RUN_ENDED, {"code": process.returncode, "called": has_called})
         if process.returncode != 0:
             say(f"teamroom: the command {_ended(process.returncode)} after {took}, and will run again for these wakes.")
@@ -205,23 +227,14 @@ class Listener:
         say(f"teamroom: the command exited with 0 after {took}. Its wakes are answered.")
         return True
 
-    async def _has_called(self, before: str | None) -> bool:
-        """Whether the member called the room since the room said `before`, other than through this listener.
-
-        A server that started since then knows only the calls that it got itself. An older one counts none.
-        """
-        await self._room.beat()
-        mark, _, count = (self._room.calls or "").rpartition(":")
-        if self._room.calls is None or before is None:
-            return True
-        return self._room.calls != before if mark == before.rpartition(":")[0] else count != "0"
-
     async def _rest(self, seconds: float, cursor: int) -> bool:
         """Listen before the command runs again for wakes up to a cursor. A newer wake ends the rest.
 
         Returns False once a newer listener has superseded this one.
         """
         await self._room.beat()  # no run is on
+        if self._heard > cursor:
+            return True
         end = anyio.current_time() + seconds
         while (left := end - anyio.current_time()) > 0:
             waited = await self._room.wait(None, min(left, WAIT_SECONDS))
@@ -240,6 +253,15 @@ class Listener:
             await self._room.beat(look)
             await anyio.sleep(BEAT_SECONDS)
 
+    async def _hear_of_stop(self) -> None:
+        """Have a wait open while the command runs: a kill ends it at once. What it brings comes again after the run."""
+        while not (waited := await self._room.wait(None))["superseded"]:
+            self._heard = max([self._heard, *(wake["seq"] for wake in waited["wakes"])])
+
+    async def _end_on_pause(self, process: asyncio.subprocess.Process, run: Movement) -> None:
+        await self._paused.wait()
+        await end_run(process, run, STOPPED_SECONDS)
+
     # -------------------------------------------------------------- its own end
 
     async def _until_signal(self) -> None:
@@ -254,24 +276,35 @@ class Listener:
         self._tasks.cancel_scope.cancel()
 
 
-async def _end(process: asyncio.subprocess.Process, is_of_our_group: bool) -> None:
-    """End a command that still runs, by force after END_SECONDS; with its process group if that is not ours."""
+async def end_run(process: asyncio.subprocess.Process, run: Movement, seconds: float) -> None:
+    """End a command that still runs with all processes below it, by force after some seconds.
+
+    A process that left its group, or whose parent has exited, is one of them: the listener has known it since.
+    """
     if process.returncode is not None:
         return
+    _signal(run, signal.SIGTERM)
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        if not _signal(run, 0):
+            break
+        await anyio.sleep(LOOK_SECONDS)
+    for _ in range(ROUNDS):
+        if not _signal(run, signal.SIGKILL):
+            break
+        await anyio.sleep(LOOK_SECONDS)
+    await process.wait()
 
-    def send(number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            if is_of_our_group:
-                process.send_signal(number)
-            else:
-                os.killpg(process.pid, number)
 
-    send(signal.SIGTERM)
+def _signal(run: Movement, number: int) -> int:
+    """Send a signal to every process of a run; returns how many there are."""
     try:
-        await asyncio.wait_for(process.wait(), END_SECONDS)
-    except TimeoutError:
-        send(signal.SIGKILL)
-        await process.wait()
+        tree = run.tree()
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    for one in tree:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(one.id, number)
+    return len(tree)
 
 
 def _ended(code: int | None) -> str:

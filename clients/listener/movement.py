@@ -91,6 +91,15 @@ class Movement:
             self._cpu_before, self._measured = sample.cpu_seconds, now
         self._last = sample
 
+    def tree(self) -> list[Process]:
+        """Return the processes of the run that are there now, and know them from now on.
+
+        Raises OSError or SubprocessError.
+        """
+        tree = self._tree(self._list())
+        self._known |= {(process.id, process.began) for process in tree}
+        return tree
+
     def report(self) -> dict[str, float]:
         """Return how long ago the run began, and last moved, in seconds."""
         now = self._clock()

@@ -33,6 +33,7 @@ from teamroom.server.http.listening import listen
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
 from teamroom.server.rules.names import find_reserved_word, tidy_separators
+from teamroom.server.rules.wrong_values import say_wrong
 from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
@@ -214,7 +215,7 @@ def _settings(folder: Path, port: int | None) -> Settings:
     try:
         return Settings.model_validate({**settings.model_dump(), "port": port})
     except ValidationError as error:
-        raise Failure(f"--port {port}: {error.errors()[0]['msg']}", "Choose a port up to 65535.", USAGE) from None
+        raise Failure(f"--port {port}: {say_wrong(error.errors()[0])}", "Choose a port up to 65535.", USAGE) from None
 
 
 def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:

@@ -10,6 +10,9 @@ from teamroom.clients.session.terminal import plain
 FAILED, USAGE, NOT_AUTHORISED, PAUSED, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes; 0 is success."""
 
+WAKES = 100
+"""The exit code with which a listener in a hook says that it has a wake; `clients.start` turns it into the hook's."""
+
 TOKEN = re.compile(r"tr_[0-9a-fA-F]{8,}")
 
 

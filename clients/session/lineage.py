@@ -50,13 +50,35 @@ def marked(environment: Mapping[str, str], look: Look | None = None) -> str | No
     """Return in words what shows that a listener or a watchdog started this process; None if nothing does."""
     if MARK in environment:
         return f"{MARK} is set"
-    look = look or (_look_in_proc if (PROC / "self" / "stat").exists() else _look_with_ps())
+    look = look or _look()
     for number, process in _above(look):
         if MARK in process.variables:
             return f"process {number} above it was started with {MARK}"
         if (starter := starts_agents(process.words)) is not None:
             return f"process {number} above it is teamroom {starter}"
     return None
+
+
+def parent_of(number: int) -> int | None:
+    """Return the parent of a process; None if it is gone or cannot be seen."""
+    process = _look()(number)
+    return None if process is None else process.parent
+
+
+def words_above(levels: int) -> set[str]:
+    """Return the words of the commands of the nearest processes above this one."""
+    found, number, look = set[str](), os.getppid(), _look()
+    for _ in range(levels):
+        process = look(number)
+        if process is None:
+            break
+        found |= set(process.words)
+        number = process.parent
+    return found
+
+
+def _look() -> Look:
+    return _look_in_proc if (PROC / "self" / "stat").exists() else _look_with_ps()
 
 
 def starts_agents(words: list[str]) -> str | None:

@@ -52,6 +52,8 @@ HARNESS_VARIABLES = (
     "AUGMENT_AGENT",
     "ANTIGRAVITY_AGENT",
     "CLINE_ACTIVE",
+    "QWEN_CODE",
+    "CRUSH",
     "AI_AGENT",
 )
 """Variables that harnesses set for the commands that their agents run."""

@@ -20,6 +20,7 @@ from teamroom.clients.session.protocol import (
     tool_reply,
 )
 from teamroom.clients.session.terminal import plain, say
+from teamroom.server.rules.characters import count_removed
 from teamroom.server.rules.text import cite_name
 
 __all__ = ["Failure", "Place", "Room", "ask", "connected"]
@@ -121,23 +122,20 @@ def connected(place: Place, bearer: str | None = None, confirm: Confirm | None =
 
 
 def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    """Call one tool once, and say which mentions in its texts reach nobody. Raises Failure."""
+    """Call one tool once, and say what the room remarks on its texts and names. Raises Failure."""
     with connected(place) as room:
         reply = room.call(tool, **arguments)
-    say_mentions(reply)
-    say_new_names(reply)
+    say_remarks(reply)
     return reply
 
 
-def say_mentions(reply: Mapping[str, Any]) -> None:
-    """Say which mentions in the texts of a call reach nobody."""
+def say_remarks(reply: Mapping[str, Any]) -> None:
+    """Say what a call's texts lost, which mentions in them reach nobody, and which names that it gave are former."""
+    if reply.get("removed"):
+        say(f"Removed from your text: {count_removed(reply['removed'])}.")
     for mention in reply.get("not_reached", ()):
         near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
         say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
-
-
-def say_new_names(reply: Mapping[str, Any]) -> None:
-    """Say which of the names that a call gave are former ones, and the names now."""
     for new in reply.get("new_names", ()):
         say(f"@{plain(new['name'])} is @{plain(new['now'])} now.")
 

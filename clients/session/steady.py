@@ -107,6 +107,17 @@ class SteadyRoom:
 
         await self._through(request, tool_reply)
 
+    async def has_called(self, before: str | None) -> bool:
+        """Whether the member called the room since the room said `before`, other than through this listener.
+
+        A server that started since then knows only the calls that it got itself. An older one counts none.
+        """
+        await self.beat()
+        mark, _, count = (self.calls or "").rpartition(":")
+        if self.calls is None or before is None:
+            return True
+        return self.calls != before if mark == before.rpartition(":")[0] else count != "0"
+
     async def wait(self, after: int | None, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait for wakes; returns the reply of `wait_for_wake`."""
         answer_seconds = ANSWER_SECONDS + seconds

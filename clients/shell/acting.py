@@ -8,7 +8,7 @@ import typer
 
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask_once, say_mentions, say_new_names
+from teamroom.clients.session.room import ask_once, say_remarks
 from teamroom.clients.session.terminal import Styled, plain, print_hanging
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import bare
@@ -62,8 +62,7 @@ def act(
     except Failure as failure:
         _correct(failure, context, text)
         raise
-    say_mentions(reply)
-    say_new_names(reply)
+    say_remarks(reply)
     return reply
 
 

@@ -34,6 +34,7 @@ from teamroom.clients.shell.reading import pages
 from teamroom.server.rules.text import backtick, cite_block, state_in_words
 
 if TYPE_CHECKING:
+    from teamroom.server.acts.decisions.decisions import Decisions
     from teamroom.server.acts.messages.messages import Message
     from teamroom.server.acts.tasks.board import Board, TaskLine, TaskShown
     from teamroom.server.facts.task import Entry
@@ -305,8 +306,8 @@ def evidence_in_words(item: Mapping[str, Any]) -> str:
     return f"{plain(str(item.get('kind')))} {cited(str(item.get('ref')))}{check}"
 
 
-def reminders_of(found: "TaskShown | Message") -> list[str]:
-    """Return the reminders of a task or an ask in the room's words. Their model loads only where there are any."""
+def reminders_of(found: "TaskShown | Message | Decisions") -> list[str]:
+    """Return the reminders of a task, an ask or a decision in words. Their model loads only where there are any."""
     if not found.reminders:
         return []
     from teamroom.server.facts.owed import Slot

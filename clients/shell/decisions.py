@@ -10,19 +10,33 @@ from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted
+from teamroom.clients.session.terminal import (
+    Layout,
+    Styled,
+    cited,
+    plain,
+    print_hanging,
+    print_json,
+    print_rows,
+    quoted,
+)
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, command
+from teamroom.clients.shell.board import reminders_of
 from teamroom.clients.shell.reading import read
 
 if TYPE_CHECKING:
-    from teamroom.server.acts.decisions.decisions import Decided
+    from teamroom.server.acts.decisions.decisions import Decided, Decisions
     from teamroom.server.facts.decision import DecisionShown
 
 SECTION = "Decisions"
 
 DIGEST_CHARACTERS = 8
 """How many characters of a digest a command gives."""
+
+
+OPEN = Layout(first=(0, 3))
+"""On a narrow terminal the question comes first."""
 
 
 @command(SECTION)
@@ -59,9 +73,9 @@ def decide(
 
 def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
     """Print open decisions, one per line, or one in full with the commands that answer it."""
-    found: list[DecisionShown] = [shaped(one) for one in reply["decisions"]]
+    found: Decisions = shaped(reply)
     if is_whole:
-        show_decision(found[0], place)
+        show_decision(found, place)
         return
     rows = [
         [
@@ -70,13 +84,13 @@ def _show(reply: dict[str, Any], is_whole: bool, place: Place) -> None:
             Styled(f"until {plain(date_and_time(one.until))}", style="dim"),
             Styled(f"{quoted(one.question)} asked by @{plain(one.by)}: {' / '.join(map(quoted, one.options))}"),
         ]
-        for one in found
+        for one in found.decisions
     ]
-    print_rows(rows)
+    print_rows(rows, OPEN)
     if not rows:
         print("No decision is open.")
-    if reply["more"]:
-        print(f"and {reply['more']} more")
+    if found.more:
+        print(f"and {found.more} more")
 
 
 def commands_of(one: "DecisionShown") -> Iterator[str]:
@@ -85,8 +99,9 @@ def commands_of(one: "DecisionShown") -> Iterator[str]:
         yield f"decide {plain(one.decision)} {number} --digest {plain(one.digest[:DIGEST_CHARACTERS])}"
 
 
-def show_decision(one: "DecisionShown", place: Place) -> None:
-    """Print a decision in full, with the commands that answer it."""
+def show_decision(found: "Decisions", place: Place) -> None:
+    """Print a decision in full, with the commands that answer it and its reminders."""
+    one = found.decisions[0]
     print(
         f"{plain(one.decision)} {plain(one.state)}, asked by @{plain(one.by)} of {_names(one)}: {quoted(one.question)}"
     )
@@ -107,6 +122,8 @@ def show_decision(one: "DecisionShown", place: Place) -> None:
         print(f"decided by @{plain(one.decided_by)} at {at}: {quoted(one.answer or '')}{note}")
     elif one.replaced_by:
         print(f"replaced by {plain(one.replaced_by)}")
+    for line in reminders_of(found):
+        print_hanging(Styled("  reminder", style="dim"), Styled(plain(line)))
 
 
 def _names(one: "DecisionShown") -> str:

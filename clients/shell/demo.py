@@ -11,7 +11,15 @@ import typer
 
 from teamroom.clients.session.place import OWNER_TOKEN
 from teamroom.clients.session.program import printed
-from teamroom.clients.session.terminal import Styled, plain, print_hanging, print_json, print_line, say
+from teamroom.clients.session.terminal import (
+    Styled,
+    is_terminal,
+    plain,
+    print_hanging,
+    print_json,
+    print_line,
+    say,
+)
 from teamroom.clients.session.times import day_and_time, with_local_times
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.joining import how_claude_joins
@@ -46,6 +54,7 @@ def demo(
         Path | None,
         typer.Option("--data", metavar="DIR", help="A folder for the demo's room, which is kept. Never a real room's."),
     ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in your browser.")] = False,
     json: Json = False,
 ) -> None:
     """Show five scripted agents at work in a temporary room. Their hour takes about 20 seconds.
@@ -58,7 +67,7 @@ def demo(
         say("Opening a room for the demo (a few seconds)")
     folder = None if data is None else data.expanduser().absolute()
     plan = Plan(folder, port, speed, stays=stay or speed > 0)
-    host: Host = Program() if json else Screen()
+    host: Host = Program(open_) if json else Screen(open_)
     try:
         perform(plan, host)
     finally:
@@ -76,6 +85,31 @@ def first_line(room: "Opened", options: Mapping[str, str]) -> str:
     return f"Open the room's page, once, within ten minutes: {room.sign_in}"
 
 
+def _open_page(link: str | None) -> None:
+    """Open the sign-in link in the default browser, or say why not."""
+    if (why := _why_no_browser()) is not None or link is None:
+        say(f"No browser is opened: {why or 'the room has no page for people'}.")
+        return
+    from threading import Thread
+
+    opening = Thread(target=_open, args=(link,), daemon=True)  # some browsers keep the terminal until they end
+    opening.start()
+
+
+def _open(link: str) -> None:
+    import webbrowser
+
+    if not webbrowser.open(link):
+        say("No browser is opened: this system has none that it knows.")
+
+
+def _why_no_browser() -> str | None:
+    if not is_terminal():
+        return "this is no terminal"
+    has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return None if has_display else "this terminal has no display"
+
+
 def _farewell(folder: Path | None) -> str:
     if folder is None:
         return "The demo's room has stopped, and its folder is removed."
@@ -91,8 +125,8 @@ def _options(folder: Path, url: str) -> dict[str, str]:
 class Screen:
     """Tells the demo to a person, as it happens."""
 
-    def __init__(self) -> None:
-        self.has_opened = False
+    def __init__(self, opens_page: bool = False) -> None:
+        self.has_opened, self._opens_page = False, opens_page
         self._options: Mapping[str, str] = {}
 
     def opened(self, room: "Opened") -> None:
@@ -100,6 +134,8 @@ class Screen:
         self.has_opened, self._options = True, _options(room.folder, room.url)
         print_line(Styled(first_line(room, self._options)), is_whole=True)
         print(flush=True)
+        if self._opens_page:
+            _open_page(room.sign_in)
 
     def begin(self, name: str, title: str, at: float) -> None:
         """Print the heading of a scene."""
@@ -143,6 +179,7 @@ class Screen:
 class Program:
     """Tells the demo to a program: one JSON object a line, each with an `event`."""
 
+    opens_page: bool
     has_opened: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
     scene: dict[str, Any] = field(default_factory=dict)
@@ -153,6 +190,8 @@ class Program:
         found = {"url": room.url, "mcp": f"{room.url}/mcp", "data": str(room.folder), "sign_in": room.sign_in}
         found |= {"owner_token_file": str(room.folder / OWNER_TOKEN), "line": first_line(room, self.options)}
         print_json({"event": "opened", **found})
+        if self.opens_page:
+            _open_page(room.sign_in)
 
     def begin(self, name: str, title: str, at: float) -> None:
         """Note a scene."""

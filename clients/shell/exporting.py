@@ -29,6 +29,9 @@ FORM = 1
 PAGE_ENTRIES = 100
 """How many entries of the log one call reads."""
 
+PASSES = 5
+"""How often the board is read in search of a moment at which nothing happens in the room meanwhile."""
+
 TRIES = 20
 """How often one read is tried that the room refuses because it is busy."""
 
@@ -54,15 +57,17 @@ def export(
 ) -> None:
     """Write the board and the log as JSON Lines.
 
-    The first line says what follows. The last line says that everything is there. Each task is as it was when it was
-    read, between the log numbers `from` and `upto` of the last line. The log goes up to `upto`, so entries that come
-    later are left out. To export those later: teamroom export --only log --after UPTO
+    The first line says what follows. The last line says that everything is there. The board and the log are those at
+    the log number `upto` of the last line. If something happens meanwhile, the board is read again, up to five times.
+    If the room is never still, `from` is less than `upto`: each task is as it was between the two. To export later
+    entries: teamroom export --only log --after UPTO
     """
     if file is None:
         with _reading(place, is_shown=is_terminal()) as (room, reports):
             for line in _lines(room, only, after or 0, *reports):
                 print(json.dumps(line, ensure_ascii=True))
             sys.stdout.flush()
+        _warn_of_changes(line)
         return
     if os.path.lexists(file) and not force:
         replace = again(context, {}, {"force": True})
@@ -71,25 +76,40 @@ def export(
         for line in _lines(room, only, after or 0, *reports):
             out.write(json.dumps(line, ensure_ascii=True) + "\n")
     say(f"{plain(str(file))} has {line['tasks']:,} tasks and {line['entries']:,} log entries, up to {line['upto']}.")
+    _warn_of_changes(line)
 
 
 def _lines(room: Room, only: Part | None, after: int, tasks_read: Report, log_read: Report) -> Iterator[dict[str, Any]]:
     """Yield the lines of an export: what it is, the tasks, the log, and its end. Raises Failure."""
-    begun = _end_of_log(room, only)
     yield {"line": "export", "form": FORM, "version": __version__, "parts": [only] if only else ["board", "log"]}
-    tasks = entries = 0
-    if only != "log":
-        for task in _tasks(room, tasks_read):
-            tasks += 1
-            yield {"line": "task", **task}
-    upto = _end_of_log(room, only)
+    begun, tasks, upto = _read_board(room, only, tasks_read)
+    entries = 0
+    for task in tasks:
+        yield {"line": "task", **task}
     if after > upto:
         raise Failure(f"The log ends at {upto}, before {after}.", "Give --after a number of the log.", USAGE)
     if only != "board":
         for entry in _entries(room, after, upto, log_read):
             entries += 1
             yield {"line": "entry", **entry}
-    yield {"line": "end", "tasks": tasks, "entries": entries, "after": after, "from": begun, "upto": upto}
+    yield {"line": "end", "tasks": len(tasks), "entries": entries, "after": after, "from": begun, "upto": upto}
+
+
+def _read_board(room: Room, only: Part | None, report: Report) -> tuple[int, list[dict[str, Any]], int]:
+    """Return every task, and the end of the log before and after they were read: the same, if the room was still."""
+    for _ in range(PASSES):
+        begun = _end_of_log(room, only)
+        tasks = [] if only == "log" else list(_tasks(room, report))
+        upto = begun if only == "log" else _end_of_log(room, only)
+        if begun == upto:
+            break
+    return begun, tasks, upto
+
+
+def _warn_of_changes(end: dict[str, Any]) -> None:
+    """Say that the tasks are not those of one moment, if they are not."""
+    if end["from"] < end["upto"]:
+        say(f"The room was never still: each task is as it was between {end['from']} and {end['upto']} of the log.")
 
 
 def _end_of_log(room: Room, only: Part | None) -> int:

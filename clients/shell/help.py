@@ -50,8 +50,8 @@ CHOICES_OF: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Those of arguments and options whose values differ by command."""
 
-TASKS, MESSAGES, IDS = "TASK", "MESSAGE", "ID"
-"""What arguments and options are called that take an id: of a task, of a message, or of either or an offer."""
+TASKS, MESSAGES, DECISIONS, IDS = "TASK", "MESSAGE", "DECISION", "ID"
+"""What arguments and options are called that take an id: of a task, a message, an open decision, or any of these."""
 
 STATE_FOR = {"review": "in_review", "claim": "open"}
 """The state of the tasks that a command is for; others are for all unfinished tasks."""
@@ -189,7 +189,9 @@ def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, 
     if choices is not None:
         return [(choice, "") for choice in choices]
     metavar = str(parameter.metavar)
-    if metavar in (TASKS, MESSAGES, IDS):
+    if (command.name, parameter.name) == ("decide", "option"):
+        return _ask_room(before, partial(_options_of, before[-1]))
+    if metavar in (TASKS, MESSAGES, DECISIONS, IDS):
         return _ask_room(before, partial(_ids, metavar, STATE_FOR.get(command.name)))
     if metavar == "ZONE":
         from zoneinfo import available_timezones
@@ -219,12 +221,18 @@ def _members(before: list[str]) -> list[tuple[str, str]]:
 
 
 def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
-    """Return ids of the room, each with a title or a line: tasks, the newest messages, or the offers to the caller."""
+    """Return ids of the room, each with a title or a line: tasks, the newest messages, open decisions, or all of these.
+
+    The offers to the caller are among the latter.
+    """
     found = list[tuple[str, str]]()
-    if metavar != MESSAGES:
+    if metavar in (DECISIONS, IDS):
+        decisions = room.read("teamroom://decisions")["decisions"]
+        found += [(str(one["decision"]), one_line(one["question"], ABOUT_CHARACTERS)) for one in decisions]
+    if metavar in (TASKS, IDS):
         tasks = room.call("read_board", state=state)["tasks"]
         found += [(str(one["task"]), one_line(one["title"], ABOUT_CHARACTERS)) for one in tasks]
-    if metavar != TASKS:
+    if metavar in (MESSAGES, IDS):
         messages = room.call("read_messages")["messages"]
         found += [
             (str(one["id"]), one_line(f"@{one['author']}: {one['summary']}", ABOUT_CHARACTERS))
@@ -234,6 +242,12 @@ def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
         offers = room.read("teamroom://inbox")["offers"]
         found += [(str(one["offer"]), one_line(f"{one['task']} {one['title']}", ABOUT_CHARACTERS)) for one in offers]
     return found
+
+
+def _options_of(decision: str, room: Room) -> list[tuple[str, str]]:
+    """Return the numbers of a decision's options, each with what it says."""
+    options = room.read(f"teamroom://decisions/{decision.upper()}")["decisions"][0]["options"]
+    return [(str(number), one_line(words, ABOUT_CHARACTERS)) for number, words in enumerate(options, 1)]
 
 
 def _ask_room(before: list[str], ask: Callable[[Room], list[tuple[str, str]]]) -> list[tuple[str, str]]:

@@ -26,11 +26,13 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask, ask_once, connected
 from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
 from teamroom.clients.session.times import with_local_times
+from teamroom.clients.shell.acting import RequestId
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
 from teamroom.clients.shell.capabilities import describe
 from teamroom.clients.shell.colours import PRESENCE
 from teamroom.clients.shell.joining import how_to_join, how_to_join_from_chat
 from teamroom.clients.shell.reading import pages
+from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.joining import CHAT_TOKEN, READ_TOKEN
 from teamroom.server.rules.text import backtick, describe_mode
 from teamroom.server.rules.wakes import say_unverified
@@ -79,10 +81,7 @@ def enroll(
     save: Annotated[
         bool, typer.Option("--save", help="Save the token in the data folder for `connect` instead of printing it.")
     ] = False,
-    request_id: Annotated[
-        str | None,
-        typer.Option("--request-id", metavar="ID", help="Repeat a call whose answer was lost. It is carried out once."),
-    ] = None,
+    request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Add a member, issue it a token or rename it. The token is shown once, or saved with --save."""
@@ -316,7 +315,10 @@ def _row(member: "MemberShown") -> Row:
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
     former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
     answers = (f"; {member.answers}" if member.answers else "") + say_unverified(member)
-    why = plain(with_local_times(f"{member.reason}{answers}"))
+    harness = member.harness
+    doing = "" if harness is None else describe_doing(harness.doing, harness.tool, harness.since or "")
+    gate = f"; a stop reaches its own tools (asked {harness.gate})" if harness is not None and harness.gate else ""
+    why = plain(with_local_times(f"{member.reason}{answers}{f'; {doing}' if doing else ''}{gate}"))
     return [
         Styled(f"@{plain(member.name)}", style="bold"),
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),

@@ -176,9 +176,15 @@ def read(
         selected = {"thread": messages[0], "limit": 50} if thread else {"ids": messages}
         found = room.call("read_messages", **selected) if messages else {"messages": []}
         boards = [room.call("read_board", task=one) for one in tasks]
-        decisions = [one for name in asked for one in room.read(f"teamroom://decisions/{name}")["decisions"]]
+        decisions = [room.read(f"teamroom://decisions/{name}") for name in asked]
     if json:
-        print_json({**found, "tasks": [board["task"] for board in boards], "decisions": decisions})
+        print_json(
+            {
+                **found,
+                "tasks": [board["task"] for board in boards],
+                "decisions": [one["decisions"][0] for one in decisions],
+            }
+        )
         return
     shown = 0
     for message in found["messages"]:

@@ -58,6 +58,9 @@ def gate(
     url: Annotated[
         str | None, typer.Option("--url", metavar="URL", help="The room, if it is on no folder here.")
     ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", metavar="FILE", help="The file with the token.")
+    ] = None,
     unattended: Annotated[
         bool, typer.Option("--unattended", help="Refuse the tool if the room cannot be asked.")
     ] = False,
@@ -65,7 +68,7 @@ def gate(
     """Ask the room whether a harness may use a tool. A hook of the harness runs it, with its own input."""
     from teamroom.clients.gate.gate import main
 
-    given = {"--format": harness, "--as": name, "--data": data, "--url": url}
+    given = {"--format": harness, "--as": name, "--data": data, "--url": url, "--token-file": token_file}
     words = [f"{option}={value}" for option, value in given.items() if value is not None]
     raise typer.Exit(main([*words, *(["--unattended"] if unattended else [])]))
 
@@ -75,11 +78,18 @@ def listen(
     place: Place,
     name: Annotated[str, typer.Option("--as", metavar="NAME", parser=bare, help="The member to listen for.")],
     command: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
             metavar="-- COMMAND…", help="The command to run. {wake} is replaced with the words: call check_in"
         ),
-    ],
+    ] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="Wait for one wake in a hook of a harness, and wake the harness.")
+    ] = False,
+    harness: Annotated[
+        Literal["claude", "codex", "gemini", "qwen", "vibe"] | None,
+        typer.Option("--format", metavar="HARNESS", help="Whose hook it is, with --once."),
+    ] = None,
     stay: Annotated[bool, typer.Option("--stay", help="Keep running after the program that started it exits.")] = False,
     done: Annotated[
         Literal["call", "exit"] | None,
@@ -90,12 +100,26 @@ def listen(
             "agents), or its end.",
         ),
     ] = None,
+    stop_on_pause: Annotated[
+        bool, typer.Option("--stop-on-pause", help="A pause ends the command; it runs again after the resume.")
+    ] = False,
 ) -> None:
-    """Run a command for an agent's wakes. It gets them as JSON on standard input."""
+    """Run a command for an agent's wakes. It gets them as JSON on standard input.
+
+    In a hook of a harness, wake the harness itself: teamroom listen --as NAME --once --format claude
+    """
+    if once != (harness is not None) or once == bool(command):
+        raise typer.BadParameter("give a command after --, or --once with --format")
+    collect_garbage()
+    if harness is not None:
+        from teamroom.clients.listener.hooked import listen_once
+
+        raise typer.Exit(listen_once(place, name, harness))
     from teamroom.clients.listener.listen import listen
 
-    collect_garbage()
-    raise typer.Exit(listen(place, name, command, None if stay else STARTED_BY, done=done))
+    raise typer.Exit(
+        listen(place, name, command or (), None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause)
+    )
 
 
 @command(SECTION)

@@ -1,6 +1,9 @@
 """The board's tasks: add, edit, assign, release and cancel them, and report on one that you hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from inspect import Signature, signature
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -171,11 +174,50 @@ def _words(given: Sequence[str] | None) -> list[str] | None:
     return [] if [one.casefold() for one in found] == [NONE] else found or None
 
 
+@dataclass(frozen=True)
+class Change:
+    """A change to a task, with the options that every command for one has."""
+
+    place: Place
+    context: typer.Context
+    task: str
+    fence: int | None
+    request_id: str | None
+    json: bool
+
+    def __call__(self, text: Written | None = None, /, **arguments: Any) -> None:
+        """Change the task, with its fence if the caller holds it, and print its state. Raises Failure."""
+        fence = held_fence(self.place, self.task) if self.fence is None else self.fence
+        given = {"task": self.task, "fence": fence, **arguments}
+        reply = act(self.place, self.context, "update_task", self.request_id, text, {"fence": fence}, **given)
+        show_updated(reply, self.json)
+
+
+def changing(work: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its task and the options of every change. It gets them as `change`, which sends the rest."""
+
+    def run(
+        context: typer.Context,
+        place: Place,
+        task: Task,
+        fence: Fence = None,
+        request_id: RequestId = None,
+        json: Json = False,
+        **arguments: Any,
+    ) -> None:
+        work(change=Change(place, context, task, fence, request_id, json), **arguments)
+
+    shared = [one for one in signature(run, eval_str=True).parameters.values() if one.kind is not one.VAR_KEYWORD]
+    own = [one for one in signature(work, eval_str=True).parameters.values() if one.name != "change"]
+    parameters = [one.replace(kind=one.KEYWORD_ONLY) for one in (*shared[:3], *own, *shared[3:])]
+    update_wrapper(run, work).__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
 @command(SECTION, "edit", group=task)
+@changing
 def edit_(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The new title.")] = None,
     detail: Detail = None,
     need: Needs = None,
@@ -184,9 +226,6 @@ def edit_(
     depends_on: DependsOn = None,
     review: Review = None,
     note: Note = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Change a task. Without options, your editor opens with its title and detail.
 
@@ -195,10 +234,11 @@ def edit_(
     changes = {"title": title, "detail": detail, "needs": _words(need), "priority": priority, "due": due}
     changes |= {"depends_on": _ids(depends_on), "review": review}
     if any(value is not None for value in changes.values()):
-        _update(place, context, task, fence, request_id, json, changes=_given(changes), note=note)
+        change(changes=_given(changes), note=note)
         return
+    place, task = change.place, change.task
     if not is_person_at_terminal(place):
-        example = again(context, {}, {"title": "TITLE"})
+        example = again(change.context, {}, {"title": "TITLE"})
         raise Failure("There is nothing to change.", f"Give what changes: {example}", 2)
     with connected(place) as room:
         shown = _shown(room, task)
@@ -206,11 +246,11 @@ def edit_(
     try:
         with connected(place) as room:
             if _as_text(_shown(room, task)) != _as_text(shown):
-                raise Failure(f"{task} was changed meanwhile, so nothing was sent.", f"Run: {again(context)}")
+                raise Failure(f"{task} was changed meanwhile, so nothing was sent.", f"Run: {again(change.context)}")
         new_title, new_detail = _title_and_detail(changed.text)
         texts = {"title": new_title, "detail": new_detail}
         changes = {name: value for name, value in texts.items() if value != getattr(shown, name)}
-        _update(place, context, task, fence, request_id, json, changes=changes, note=note)
+        change(changes=changes, note=note)
     except Failure as failure:
         failure.fix += f" Your text is in {changed.file}."
         raise
@@ -228,100 +268,63 @@ def _given(changes: dict[str, Any]) -> dict[str, Any]:
 
 
 @command(SECTION, group=task)
+@changing
 def assign(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     name: Annotated[
         str, typer.Argument(parser=bare, metavar="NAME", help="Only this member may claim it; nobody for anyone.")
     ],
     note: Note = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Assign a task to a member, who is woken. Nobody else may claim it then."""
     whom = "" if name.casefold() in ("nobody", NONE, "anyone") else name
-    _update(place, context, task, fence, request_id, json, changes={"assign": whom}, note=note)
+    change(changes={"assign": whom}, note=note)
 
 
 @command(SECTION, group=task)
+@changing
 def release(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     note: Note = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Reopen a claimed task, so that others can claim it. Its holder is told."""
-    _update(place, context, task, fence, request_id, json, status="released", note=note)
+    change(status="released", note=note)
 
 
 @command(SECTION, group=task)
+@changing
 def cancel(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     note: Note = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Cancel a task for good. Its holder is told, and the tasks that waited for it can start."""
-    _update(place, context, task, fence, request_id, json, status="cancelled", note=note)
+    change(status="cancelled", note=note)
 
 
 @command(SECTION, "note", group=task)
+@changing
 def note_(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     text: Annotated[
         list[str] | None, typer.Argument(metavar="TEXT", help="What moved, or - for standard input.")
     ] = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Report progress on a task that you hold. This renews its lease."""
-    with written(place, context, text, f"Write what moved in {task} above. Save nothing to report nothing.") as found:
-        _update(place, context, task, fence, request_id, json, found, status="working", note=found.text)
+    about = f"Write what moved in {change.task} above. Save nothing to report nothing."
+    with written(change.place, change.context, text, about) as found:
+        change(found, status="working", note=found.text)
 
 
 @command(SECTION, group=task)
+@changing
 def block(
-    context: typer.Context,
-    place: Place,
-    task: Task,
+    change: Change,
     on: Annotated[str, typer.Argument(metavar="WHAT", help="What it waits for, such as T-1, O-2 or @name.")],
     note: Note = None,
-    fence: Fence = None,
-    request_id: RequestId = None,
-    json: Json = False,
 ) -> None:
     """Say what a task that you hold waits for. Its lease stops meanwhile."""
     arguments = {"status": "blocked", "blocked_on": on, "note": note}
-    _update(place, context, task, fence, request_id, json, **arguments)
-
-
-def _update(
-    place: Place,
-    context: typer.Context,
-    task: str,
-    fence: int | None,
-    request_id: str | None,
-    as_json: bool,
-    text: Written | None = None,
-    /,
-    **arguments: Any,
-) -> None:
-    """Change a task, with its fence if the caller holds it, and print its state. Raises Failure."""
-    fence = held_fence(place, task) if fence is None else fence
-    sent = {"fence": fence}
-    reply = act(place, context, "update_task", request_id, text, sent, task=task, fence=fence, **arguments)
-    show_updated(reply, as_json)
+    change(**arguments)
 
 
 def show_updated(reply: dict[str, Any], as_json: bool) -> None:

@@ -100,6 +100,8 @@ class Claim:
     claimed_at: float = field(default_factory=time.monotonic)
     tried: list[str] = field(default_factory=list)
     receipt: int | None = None
+    is_first_start: bool = False
+    """Whether the first of these tries started a runtime that never ran, which is no restart."""
 
     @property
     def is_wanted(self) -> bool:
@@ -325,10 +327,11 @@ class Repairs:
         why = look.found if look.is_well is False else f"the room says {member['presence']}"
         limit = self._config.repairs
         count = f"{number} of {limit}" if number <= limit else f"{number}, which a person requested,"
-        noted = f"Restart {count} of @{name}: {why}"
+        is_first = number == 1 and (look.found == NOT_STARTED or (look.is_well is None and member["last_call"] is None))
+        claim.is_first_start = claim.is_first_start or is_first
+        noted = f"{'Start' if is_first else 'Restart'} {count} of @{name}: {why}"
         reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
         claim.receipt = reply["receipt"]
-        is_first = number == 1 and (look.found == NOT_STARTED or (look.is_well is None and member["last_call"] is None))
         words = f"@{name} was not started here yet, so it is started now" if is_first else noted
         self._tell("restarts", f"{words} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
         await self._machine.end(name)
@@ -361,12 +364,11 @@ class Repairs:
 
     async def _complete(self, claim: Claim, sign: Sign) -> None:
         name = claim.name
-        restarts = len(claim.tried)
-        times = f"after {restarts} restart{'s' if restarts != 1 else ''}" if restarts else "without another restart"
+        restarts = len(claim.tried) - claim.is_first_start
         evidence = [{"kind": "test", "ref": f"who {name}: {sign.words}"}]
         if claim.receipt is not None:
             evidence.append({"kind": "receipt", "ref": str(claim.receipt)})
-        summary = f"@{name} {'acts' if sign.acts else 'is connected'} again {times}: {sign.words}."
+        summary = f"@{name} {'acts' if sign.acts else 'is connected'} {_after(claim, restarts)}: {sign.words}."
         await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
         self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
 
@@ -396,15 +398,15 @@ class Repairs:
         tried = "".join(f"\n{number}. {what}" for number, what in enumerate(claim.tried, 1))
         earlier = count - len(claim.tried)
         in_this = min(earlier, claim.tried_before)
-        before_that = f"\nRestarts earlier in this repair: {in_this}." if in_this else ""
-        before_that += f"\nRestarts in earlier repairs: {earlier - in_this}." if earlier > in_this else ""
+        before_that = f"\nStarts earlier in this repair: {in_this}." if in_this else ""
+        before_that += f"\nStarts in earlier repairs: {earlier - in_this}." if earlier > in_this else ""
         text = (
-            f"The runtime of {name} was restarted {count} times within {within}, and {name} still does not act. The "
-            f"watchdog will not restart it again until it acts. Check it, then request a repair or start it yourself."
+            f"The runtime of {name} was started {count} times within {within}, and {name} still does not act. The "
+            f"watchdog will not start it again until it acts. Check it, then request a repair or start it yourself."
             f"{tried}{before_that}{self._where_output_is(name)}"
         )
         await self._notify_owner(claim, member["owner"], text)
-        note = f"Gave up after {count} restarts of @{name} within {within}; @{member['owner']} was notified."
+        note = f"Gave up after {count} starts of @{name} within {within}; @{member['owner']} was notified."
         await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
         facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
@@ -429,6 +431,14 @@ class Repairs:
                     raise
             else:
                 return
+
+
+def _after(claim: Claim, restarts: int) -> str:
+    """After which tries a member is well, in words."""
+    times = f"{restarts} restart{'s' if restarts != 1 else ''}"
+    if claim.is_first_start:
+        return f"after its first start here and {times}" if restarts else "after its first start here"
+    return f"again after {times}" if restarts else "again without another restart"
 
 
 def _from_elsewhere(name: str) -> str:

@@ -17,6 +17,7 @@ from teamroom.clients.session.failure import TOKEN, USAGE, Failure
 from teamroom.clients.session.place import is_name
 from teamroom.server.private import NotPrivateError, decode_text, open_private
 from teamroom.server.rules.spans import SPANS, parse_span
+from teamroom.server.rules.wrong_values import say_wrong
 
 RUNTIMES = 50
 """The most runtimes of one watchdog, which is the number of capabilities that a member may have."""
@@ -200,7 +201,7 @@ def _wrong(path: Path, error: ValidationError) -> Failure:
         return Failure(f"{path}: {where} is not a known key.", right, USAGE)
     if first["type"] == "missing":
         return Failure(f"{path}: {where} is missing.", f"Write: {LINES[key]}", USAGE)
-    what = MESSAGES.get(first["type"], str(first["msg"])).removeprefix("Value error, ")
+    what = MESSAGES.get(first["type"]) or say_wrong(first)
     field = next((name for name in reversed(names) if name in LINES), "runtime")
     if len(names) == 2 and is_name(key):
         field = "start"

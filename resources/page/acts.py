@@ -16,6 +16,9 @@ from teamroom.server.acts.tasks.hand_offs import ANSWER_HAND_OFF, HAND_OFF
 from teamroom.server.acts.tasks.reviews import COMPLETE_TASK, REVIEW_TASK
 from teamroom.server.acts.tasks.tasks import CREATE_TASK, UPDATE_TASK, Changes, CreateTask
 
+ROOM = "room"
+"""The target of a stop of everybody."""
+
 # ------------------------------------------------------------------ messages
 
 
@@ -26,7 +29,7 @@ def post() -> Form:
 
 def reply(message: str) -> Form:
     """Answer a message."""
-    return form(POST_MESSAGE, "Reply", "text", reply_to=message)
+    return form(POST_MESSAGE, "Reply", "text", about=f"to {message}", reply_to=message)
 
 
 def report(task: str) -> Form:
@@ -94,30 +97,30 @@ def snooze(task: str) -> Form:
 
 def accept(task: str) -> Form:
     """Accept a completion."""
-    return form(REVIEW_TASK, "Accept", "note", task=task, verdict="accept")
+    return form(REVIEW_TASK, "Accept", "note", about=task, task=task, verdict="accept")
 
 
 def send_back(task: str) -> Form:
     """Send a completion back."""
-    return form(REVIEW_TASK, "Send back", "note", task=task, verdict="send_back")
+    return form(REVIEW_TASK, "Send back", "note", about=task, task=task, verdict="send_back")
 
 
 def take(offer: str) -> Form:
     """Accept an offer."""
-    return form(ANSWER_HAND_OFF, "Accept", "proofs", offer=offer, accept="true")
+    return form(ANSWER_HAND_OFF, "Accept", "proofs", about=offer, offer=offer, accept="true")
 
 
 def decline(offer: str) -> Form:
     """Decline an offer."""
-    return form(ANSWER_HAND_OFF, "Decline", "reason", offer=offer, accept="false")
+    return form(ANSWER_HAND_OFF, "Decline", "reason", about=offer, offer=offer, accept="false")
 
 
 # ------------------------------------------------------------------ people's acts
 
 
 def decide(decision: str, option: str, digest: str) -> Form:
-    """Answer a decision."""
-    return form(DECIDE, option, "note", decision=decision, option=option, digest=digest)
+    """Answer a decision with one of its options."""
+    return form(DECIDE, option, about=f"for {decision}", decision=decision, option=option, digest=digest)
 
 
 def authorize(name: str) -> Form:
@@ -127,17 +130,43 @@ def authorize(name: str) -> Form:
 
 def revoke_authorization(entry: str) -> Form:
     """Take an authorisation back."""
-    return form(AUTHORIZE, "Revoke", style="danger", revoke=entry)
+    return form(AUTHORIZE, "Revoke", about=entry, style="danger", revoke=entry)
 
 
-def pause(target: str) -> Form:
+def pause(name: str) -> Form:
     """Stop a member, with a reason and for some time."""
-    return form(PAUSE, "Stop", "reason", "for_seconds", style="stop", target=target)
+    return form(PAUSE, "Stop", "reason", "for_seconds", about=name, style="stop", stops=name, target=name)
 
 
-def resume(target: str) -> Form:
-    """Let a member go on."""
-    return form(RESUME, "Resume", "reason", target=target)
+def resume(name: str) -> Form:
+    """Let a member go on, with a reason."""
+    return form(RESUME, "Resume", "reason", about=name, target=name)
+
+
+def stop(name: str) -> Form:
+    """Stop a member with one button."""
+    return form(PAUSE, "Stop", about=name, style="stop", stops=name, target=name, reason="Paused on the page")
+
+
+def stop_all() -> Form:
+    """Stop every agent with one button."""
+    return form(PAUSE, "Pause all", style="stop", stops=ROOM, target=ROOM, reason="Paused on the page")
+
+
+def go_on(name: str) -> Form:
+    """Let a member go on with one button."""
+    return form(RESUME, "Resume", about=name, target=name, reason="Resumed on the page")
+
+
+def go_on_all() -> Form:
+    """Let everybody go on with one button."""
+    return form(RESUME, "Resume all", target=ROOM, reason="Resumed on the page")
+
+
+def undo(subject: str) -> Form:
+    """Undo a stop that was just made. `subject`: of its receipt."""
+    target = subject.removeprefix("@")
+    return form(RESUME, "Undo", about=f"the stop of {target}", target=target, reason="Undone on the page")
 
 
 def kill(name: str) -> Form:
@@ -173,7 +202,7 @@ def enroll() -> Form:
 
 def set_policy(name: str, value: str) -> Form:
     """Change a value of the policy."""
-    return form(SET_POLICY, "Set", "value", values={"value": value}, name=name)
+    return form(SET_POLICY, "Set", "value", about=name, values={"value": value}, name=name)
 
 
 def sign_in() -> Form:
@@ -193,7 +222,7 @@ def add_channel() -> Form:
 
 def remove_channel(number: int) -> Form:
     """Remove a channel of one's own."""
-    return form(NOTIFY, "Remove", style="danger", remove_channel=str(number))
+    return form(NOTIFY, "Remove", about=f"channel {number}", style="danger", remove_channel=str(number))
 
 
 def test_letter(name: str) -> Form:

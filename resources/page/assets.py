@@ -1,5 +1,6 @@
-"""The page's own files: style, script and the one library. A name changes with its content, so browsers keep it."""
+"""The page's own files: style, script and the one library. Their folder is named after them, so browsers keep them."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +18,16 @@ KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf
 
 FOREVER = ((b"cache-control", b"public, max-age=31536000, immutable"),)
 
-FILES = ("page.css", "page.js", "vendor/idiomorph.min.js", "icon.svg")
+FILES = (
+    "page.css",
+    "page.js",
+    "live.js",
+    "changes.js",
+    "stops.js",
+    "keys.js",
+    "vendor/idiomorph.min.js",
+    "icon.svg",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +65,18 @@ def assets() -> dict[str, Answer]:
 
 @cache
 def path_of(file: str) -> str:
-    """The path of a file, with a hash of its content."""
-    stem, _, ending = file.rpartition(".")
-    return f"{PATH}{stem}.{hashlib.sha256(_read(file)).hexdigest()[:HASH_CHARACTERS]}.{ending}"
+    """The path of a file. It has a hash of all files, so that one which names another gets the one that it knows."""
+    return f"{PATH}{_hash()}/{file}"
+
+
+@cache
+def _hash() -> str:
+    return hashlib.sha256(b"".join(map(_read, FILES))).hexdigest()[:HASH_CHARACTERS]
 
 
 def _answer(file: str) -> Answer:
-    return Answer(_read(file), kind=KINDS[Path(file).suffix], headers=FOREVER)
+    body = _read(file)
+    return Answer(body, kind=KINDS[Path(file).suffix], headers=FOREVER, gzipped=gzip.compress(body, mtime=0))
 
 
 @cache

@@ -88,7 +88,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A form for one act. `fixed`: what the page fills in. `typed`: the name that must be typed to confirm it."""
+    """A form for one act. `fixed`: what the page fills in. `typed`: the name that must be typed to confirm it.
+
+    `about`: whom or what the button acts on, for those who hear the page. `stops`: whom it stops at once, with an undo.
+    """
 
     act: str
     button: str
@@ -96,6 +99,13 @@ class Form:
     fixed: tuple[tuple[str, str], ...] = ()
     typed: str = ""
     style: str = ""
+    about: str = ""
+    stops: str = ""
+
+    @property
+    def is_inline(self) -> bool:
+        """Whether it is only a button."""
+        return not (self.fields or self.typed)
 
 
 def form(
@@ -104,13 +114,15 @@ def form(
     *names: str,
     typed: str = "",
     style: str = "",
+    about: str = "",
+    stops: str = "",
     values: Mapping[str, str] | None = None,
     **fixed: str,
 ) -> Form:
     """A form that asks for the named arguments of an act. `values`: what its fields contain at first."""
     given = values or {}
     fields = tuple(field_of(act, name, given.get(name, "")) for name in names)
-    return Form(act.name, button, fields, tuple(fixed.items()), typed, style)
+    return Form(act.name, button, fields, tuple(fixed.items()), typed, style, about, stops)
 
 
 def whole_form(act: AnyAct, button: str) -> Form:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from teamroom.resources.page.assets import path_of
-from teamroom.server.rules.text import state_in_words
+from teamroom.server.rules.hooks import DOING
+from teamroom.server.rules.text import describe_mode, state_in_words
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -40,8 +41,8 @@ def environment() -> "Environment":
         auto_reload=False,
     )
     made.filters |= {"time": show_time, "said": isolate, "linked": link_names, "words": state_in_words}
-    made.filters["at"] = link_member
-    made.globals |= {"asset": path_of}
+    made.filters |= {"at": link_member, "mode": show_mode}
+    made.globals |= {"asset": path_of, "phases": DOING}
     for name in made.list_templates():
         made.get_template(name)  # all now: an upgrade in place must not mix two releases
     return made
@@ -60,6 +61,11 @@ def show_time(at: str | None) -> "Markup":
         return Markup("")
     when = datetime.fromisoformat(at)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(at, at, f"{when:%d %b %H:%M} UTC")
+
+
+def show_mode(member: Any) -> str:
+    """A member's mode, marked if nothing keeps it."""
+    return describe_mode(member.mode, member.supported)
 
 
 def isolate(text: Any) -> "Markup":

@@ -1,9 +1,9 @@
-"""The stream of changes that each open page follows: which parts changed, and those that all readers share in full."""
+"""The stream of changes that open pages follow: which parts changed, and those that all readers share in full."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from teamroom.resources.page.parts import PARTS, Part
+from teamroom.resources.page.parts import OTHER_CHANGES, PARTS, Part
 from teamroom.server.acts.presence.me import LISTEN, Nothing
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
@@ -19,15 +19,15 @@ Bodies = Callable[[Part, Caller], Awaitable[bytes]]
 
 
 class Live:
-    """Follows what the parts of the home page show, for each open page."""
+    """Follows what the page shows, for each browser."""
 
     def __init__(self, door: Door, push: Push, bus: Bus) -> None:
         self._door, self._push, self._bus = door, push, bus
 
     async def stream(self, caller: Caller, bodies: Bodies | None) -> AsyncIterator[bytes]:
-        """The stream of one page, from now on. Each frame is authorised. Raises Refusal before the first one.
+        """The stream of one browser, from now on. Each frame is authorised. Raises Refusal before the first one.
 
-        Without `bodies`, it names the parts that changed, and holds none.
+        Without `bodies`, it holds no part, and names everything that changed.
         """
         await self._door.read(caller, LISTEN, Nothing())
         return self._frames(caller, bodies)
@@ -35,6 +35,7 @@ class Live:
     async def _frames(self, caller: Caller, bodies: Bodies | None) -> AsyncIterator[bytes]:
         follower = self._push.join(caller.member)
         followed = {part.name: part.topics_for(caller) for part in PARTS.values()}
+        followed |= OTHER_CHANGES if bodies is None else {}
         try:
             self._push.follow(follower, {topic for topics in followed.values() for topic in topics})
             yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
@@ -42,9 +43,9 @@ class Live:
                 while not self._push.is_stopping:
                     due = await self._push.due(follower)
                     await self._door.check(caller, LISTEN)
-                    parts = [part for part in PARTS.values() if not followed[part.name].isdisjoint(due)]
-                    named = [part.name for part in parts if part.is_own or bodies is None]
-                    shared = {} if bodies is None else await _rendered(bodies, parts, caller)
+                    changed = [name for name, topics in followed.items() if not topics.isdisjoint(due)]
+                    named = [name for name in changed if bodies is None or PARTS[name].is_own]
+                    shared = {} if bodies is None else await _rendered(bodies, changed, caller)
                     await self._door.check(caller, LISTEN)
                     yield _frame(named, shared)
         except Refusal:
@@ -53,9 +54,10 @@ class Live:
             self._push.leave(follower)
 
 
-async def _rendered(bodies: Bodies, parts: list[Part], caller: Caller) -> dict[str, str]:
+async def _rendered(bodies: Bodies, changed: list[str], caller: Caller) -> dict[str, str]:
     """The parts that readers share, as they are now."""
-    return {part.name: (await bodies(part, caller)).decode() for part in parts if not part.is_own}
+    parts = [PARTS[name] for name in changed if not PARTS[name].is_own]
+    return {part.name: (await bodies(part, caller)).decode() for part in parts}
 
 
 def _frame(own: list[str], shared: dict[str, str]) -> bytes:

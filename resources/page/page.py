@@ -18,13 +18,14 @@ from teamroom.resources.page.html import render
 from teamroom.resources.page.live import Bodies, Live
 from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
 from teamroom.resources.page.reading import AddressRefusal
+from teamroom.resources.page.refusals import for_people
 from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LISTEN
 from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
 from teamroom.server.clock import Clock
-from teamroom.server.door.door import Door
+from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.faults import Faults
 from teamroom.server.http.visits import NO_STORE, PART_PATH, STREAM_PATH, Answer, Visit
 from teamroom.server.identity import Caller
@@ -60,7 +61,7 @@ REQUEST_ID_BYTES = 12
 DONE_SECONDS = 600.0
 """For how long an act is shown on top of the page that it led to, with its undo."""
 
-SHOWN_ONCE = ("token", "code")
+SHOWN_ONCE = ("token", "code", "not_reached", "new_names", "removed")
 """Members of a reply that are shown once, so that the reply itself is shown instead of the page before."""
 
 RunTool = Callable[[Caller, str, dict[str, Any], str, str | None], Awaitable[tuple[str, dict[str, Any]]]]
@@ -123,7 +124,7 @@ class Page:
         """A refusal as a page, for a visit of which nothing else is known; as data if the page's script asked."""
         refusal = {"code": code, "why": why, "fix": fix}
         if by_script:
-            return Answer(json.dumps(refusal).encode(), status, JSON)
+            return Answer(json.dumps(refusal).encode(), status, JSON_KIND)
         return Answer(self._render("refused.html", title="Refused", refusal=refusal, me=None, back=""), status)
 
     async def _answer(self, visit: Visit) -> Answer:
@@ -137,12 +138,12 @@ class Page:
         if visit.method == "POST":
             return await self._post(visit, visit.caller)
         if visit.path == STREAM_PATH:
-            bodies: Bodies = partial(self._body_of, filters=filters_of({}), joined=True)
+            bodies: Bodies = partial(self._part_of, filters=filters_of({}), joined=True)
             frames = await self._live.stream(visit.caller, None if visit.query.get("names") else bodies)
             return Answer(kind="text/event-stream", stream=self._reported(frames))
         if visit.path.startswith(PART_PATH):
             part = _require(PARTS.get(visit.path.removeprefix(PART_PATH)), "The page has no such part.")
-            return Answer(await self._body_of(part, visit.caller, filters=filters_of(dict(visit.query)), joined=False))
+            return Answer(await self._part_of(part, visit.caller, filters=filters_of(visit.query), joined=False))
         return await self._show(visit, visit.caller)
 
     async def _reported(self, frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -156,48 +157,67 @@ class Page:
     # -------------------------------------------------------------- what is shown
 
     async def _show(self, visit: Visit, caller: Caller) -> Answer:
-        view, arguments = _require(views.find(visit.path), "The page has no such address.")
-        look = views.Look(caller, self._reader(caller), visit.query, arguments, self._settings)
+        view, thing = _require(views.find(visit.path), "The page has no such address.")
+        look = views.Look(
+            caller,
+            self._reader(caller),
+            visit.query,
+            thing,
+            self._settings,
+            self._wall(),
+            partial(self._parts, caller),
+            partial(self._offers, caller),
+        )
         await self._door.check(caller, LISTEN)
-        found = {} if view.find is None else await view.find(look)
-        if view.name == "home":
-            found = {"parts": await self._parts(visit, caller), "filters": filters_of(dict(visit.query))}
-        if view.name == "acts":
-            may = self._may(caller)
-            found = {"offered": [self._offer(offered) for name, offered in self._offered.items() if may(name)]}
+        is_again = _wants(visit, MAIN)
+        if view.share is None:
+            template, found = f"{view.name}.html", await view.find(look)
+        else:
+            template, found = "shared.html", {"body": (await self._body_of(view, look, is_again)).decode()}
         return Answer(
             self._render(
-                f"{view.name}.html",
+                template,
+                layout="main.html" if is_again else "base.html",
                 title=f"{view.title} {look.thing}".strip(),
                 me=caller,
                 follows=view.follows,
                 here=_here(visit),
                 done=await self._done(visit, caller),
                 request_id=secrets.token_hex(REQUEST_ID_BYTES),
-                forms=acts,
                 **found,
             )
         )
 
-    async def _parts(self, visit: Visit, caller: Caller) -> dict[str, str]:
-        filters = filters_of(dict(visit.query))
+    async def _body_of(self, view: views.View, look: views.Look, is_again: bool) -> bytes:
+        """What a view shows, as it is now. What open pages ask for again is rendered once for all who see the same."""
+
+        async def render_body() -> bytes:
+            return self._render(f"parts/{view.name}.html", **await view.find(look))
+
+        share = view.share(look) if view.share is not None and is_again else None
+        if share is None:
+            return await render_body()
+        await self._door.check(look.caller, share.read)
+        return await self.shared.get((*view.follows, view.name, *share.key), render_body, joined=True)
+
+    async def _parts(self, caller: Caller, filters: dict[str, Any]) -> dict[str, str]:
         return {part.name: (await self._part_or_why_not(part, caller, filters)).decode() for part in PARTS.values()}
 
     async def _part_or_why_not(self, part: Part, caller: Caller, filters: dict[str, Any]) -> bytes:
         """A part as it is now. One that takes too long to find says so, and the others are shown."""
         try:
-            return await self._body_of(part, caller, filters=filters, joined=False)
+            return await self._part_of(part, caller, filters=filters, joined=False)
         except Refusal as refusal:
             if refusal.code not in PASSING:
                 raise
-            return self._render("parts/refused.html", refusal=refusal.body())
+            return self._render("parts/refused.html", refusal=for_people(refusal))
 
-    async def _body_of(self, part: Part, caller: Caller, *, filters: dict[str, Any], joined: bool) -> bytes:
+    async def _part_of(self, part: Part, caller: Caller, *, filters: dict[str, Any], joined: bool) -> bytes:
         """A part as it is now. What all see is rendered once for them, and only for who may see it."""
 
         async def render_part() -> bytes:
             found = await part.find(self._reader(caller), caller, filters)
-            return self._render(f"parts/{part.name}.html", me=caller, forms=acts, **found)
+            return self._render(f"parts/{part.name}.html", me=caller, **found)
 
         if part.is_own:
             return await render_part()
@@ -206,6 +226,10 @@ class Page:
 
     def _reader(self, caller: Caller) -> Callable[[AnyRead, Any], Awaitable[Any]]:
         return partial(self._door.read, caller)
+
+    def _offers(self, caller: Caller) -> list[dict[str, Any]]:
+        may = self._may(caller)
+        return [self._offer(offered) for name, offered in self._offered.items() if may(name)]
 
     def _offer(self, offered: Offered) -> dict[str, Any]:
         name = offered.does.name
@@ -233,8 +257,8 @@ class Page:
         act, sent = offered.does, visit.form
         request_id = _last(sent, REQUEST_ID) or None
         words, data = await self._run(caller, act.name, arguments_of(act, sent), _last(sent, TYPED), request_id)
-        if _wants_json(visit):
-            return Answer(json.dumps({"words": words, "receipt": data.get("receipt")}).encode(), kind=JSON)
+        if _wants(visit, JSON):
+            return Answer(json.dumps({"words": words, "receipt": data.get("receipt")}).encode(), kind=JSON_KIND)
         if any(data.get(name) for name in SHOWN_ONCE):
             return Answer(self._result(caller, words, data, _then(visit)))
         where = _then(visit)
@@ -265,15 +289,16 @@ class Page:
             )
         if visit.method != "POST":
             back = visit.query.get(THEN, "/")
-            found = {"then": back, "stopped": visit.stopped, "was": visit.caller}
+            stopped = None if visit.stopped is None else for_people(_killed(visit.stopped))
+            found = {"then": back, "stopped": stopped, "was": visit.caller}
             return Answer(self._render("sign-in.html", title="Sign in", me=None, **found))
         token = await self._door.sign_in(_last(visit.form, "code"), visit.caller)
         return Answer(status=303, headers=(NO_STORE, self._to(_then(visit))), session=token)
 
     def _send_to_sign_in(self, visit: Visit) -> Answer:
-        if visit.method == "POST" or visit.path.startswith(PART_PATH) or visit.path == STREAM_PATH:
+        if visit.method == "POST" or visit.path.startswith((PART_PATH, STREAM_PATH)) or _wants(visit, MAIN):
             if visit.stopped is not None:
-                raise Refusal("killed", visit.stopped.why, visit.stopped.fix)
+                raise _killed(visit.stopped)
             refusal = Refusal("not_allowed", "You are not signed in.", "Get a link in a shell: teamroom sign-in")
             return self._refused(visit, refusal, 401)
         query = urlencode({THEN: _here(visit)})
@@ -283,16 +308,19 @@ class Page:
 
     def _refused(self, visit: Visit, refusal: Refusal, status: int | None = None) -> Answer:
         status = status or STATUS.get(refusal.code, 409)
-        if _wants_json(visit):
-            return Answer(json.dumps(refusal.body()).encode(), status, JSON)
+        offered = self._offered.get(visit.path.removeprefix(ACT))
+        said = for_people(refusal, None if offered is None else offered.does)
+        if _wants(visit, JSON):
+            return Answer(json.dumps(said).encode(), status, JSON_KIND)
         back = _then(visit) if visit.method == "POST" and visit.caller is not None else ""
-        shown = self._render("refused.html", title="Refused", refusal=refusal.body(), me=visit.caller, back=back)
+        shown = self._render("refused.html", title="Refused", refusal=said, me=visit.caller, back=back)
         return Answer(shown, status)
 
     def _render(self, template: str, **found: Any) -> bytes:
         me: Caller | None = found.get("me")
         may_stop = me is not None and may_stop_all(me)
-        return render(template, self._base, **{"may_stop_all": may_stop, "may": self._may(me), **found})
+        given = {"layout": "base.html", "forms": acts, "may_stop_all": may_stop, "may": self._may(me)}
+        return render(template, self._base, **{**given, **found})
 
     def _may(self, caller: Caller | None) -> Callable[[str], bool]:
         """Whether a person's role lets it do an act; the door decides about everything else."""
@@ -307,12 +335,22 @@ class Page:
         return (b"location", f"{self._base}{path}".encode())
 
 
-JSON = "application/json"
+JSON_KIND = "application/json"
+
+AS = "as"
+"""The parameter with which the page's script asks for something else than a whole page."""
+
+JSON, MAIN = "json", "main"
+"""What it asks for: data, which it shows where the person pressed; or what an open page shows below its head, again."""
 
 
-def _wants_json(visit: Visit) -> bool:
-    """Whether the page's script asks, which shows the answer where it was asked."""
-    return visit.query.get("as") == "json"
+def _wants(visit: Visit, form: str) -> bool:
+    """Whether the page's script asks for an answer of this form."""
+    return visit.query.get(AS) == form
+
+
+def _killed(stopped: UnauthorisedError) -> Refusal:
+    return Refusal("killed", stopped.why, stopped.fix)
 
 
 def _last(form: Mapping[str, list[str]], name: str) -> str:
@@ -327,7 +365,7 @@ def _then(visit: Visit) -> str:
 
 
 def _here(visit: Visit) -> str:
-    query = urlencode({name: value for name, value in visit.query.items() if name != "done"})
+    query = urlencode({name: value for name, value in visit.query.items() if name not in ("done", AS)})
     return f"{visit.path}?{query}" if query else visit.path
 
 

@@ -1,6 +1,6 @@
 """The parts of the home page: what each reads, when it changes, and who else sees the same."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ class Part:
         return (self.name, own, *told)
 
 
-def filters_of(query: dict[str, str]) -> Found:
+def filters_of(query: Mapping[str, str]) -> Found:
     """What an address says about the board, each as a text."""
     return {name: query.get(name, "") for name in FILTERS}
 
@@ -144,3 +144,6 @@ PARTS = {
     )
 }
 """The parts in the order in which people need them."""
+
+OTHER_CHANGES = {"settings": frozenset({topics.POLICY, topics.CHANNELS, topics.NAMES})}
+"""What changes pages that show something else, by the name under which they follow it."""

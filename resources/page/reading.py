@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from teamroom.server.acts.act import AnyRead, Arguments
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.wrong_values import say_wrong
 
 ReadFor = Callable[[AnyRead, Any], Awaitable[Any]]
 """Reads something for the person who visits."""
@@ -21,7 +22,11 @@ def asked_by(model: type[Arguments], **asked: Any) -> Any:
     try:
         return model(**asked)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"])) or "the address"
-        why = f"{where}: {fault['msg'].removeprefix('Value error, ')}."
-        raise AddressRefusal("invalid", why, "Correct the address, or go to the first page.") from None
+        raise no_such_address(f"{where}: {say_wrong(fault)}") from None
+
+
+def no_such_address(why: str) -> AddressRefusal:
+    """The refusal of an address that makes no sense."""
+    return AddressRefusal("invalid", f"{why}.", "Correct the address, or go to the first page.")

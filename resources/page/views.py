@@ -3,10 +3,12 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from teamroom.resources.page.parts import may_stop_all
-from teamroom.resources.page.reading import ReadFor, asked_by
+from teamroom.resources.page.parts import filters_of, may_stop_all
+from teamroom.resources.page.reading import ReadFor, asked_by, no_such_address
+from teamroom.server.acts.act import AnyRead
 from teamroom.server.acts.control.policy import READ_POLICY, ReadPolicy
 from teamroom.server.acts.decisions.decisions import READ_DECISIONS, ReadDecisions
 from teamroom.server.acts.letters.channels import READ_CHANNELS, ReadChannels
@@ -27,7 +29,7 @@ from teamroom.server.acts.receipts.receipts import (
 )
 from teamroom.server.acts.tasks.board import READ_BOARD, ReadBoard
 from teamroom.server.facts.roles import LOG_READERS
-from teamroom.server.health import SEAL
+from teamroom.server.health import BACKUPS, SEAL
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -36,34 +38,52 @@ Found = dict[str, Any]
 
 LOG_ROWS = 50
 
+HOUR_SECONDS = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One look at an address: who looks, how to read, and what the address says."""
+    """One look at an address: who looks, how to read, what the address says, and the time.
+
+    `parts` renders the parts of the home page. `offered`: every act that the person may do, with its form.
+    """
 
     caller: Caller
     read: ReadFor
     query: Mapping[str, str]
     thing: str
     settings: Settings
+    wall: float
+    parts: Callable[[Found], Awaitable[dict[str, str]]]
+    offered: Callable[[], list[Found]]
 
     def asked(self, *names: str) -> Found:
         """What the address says under these names, if anything."""
         return {name: self.query[name] for name in names if self.query.get(name)}
 
 
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Who sees the same of an address: everybody who may make this read, and for whom the key is equal."""
+
+    read: AnyRead
+    key: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class View:
     """A kind of address. Its template has its name. `find` reads what it shows.
 
-    `follows`: the parts of the home page whose changes also change this page.
+    `follows`: what changes it, as the stream of changes names it. `share`: with whom one render is shared, if with
+    anybody; the template of such a view is a part.
     """
 
     name: str
     title: str
     pattern: str
-    find: Callable[[Look], Awaitable[Found]] | None = None
+    find: Callable[[Look], Awaitable[Found]]
     follows: tuple[str, ...] = ()
+    share: Callable[[Look], Share | None] | None = None
 
 
 def find(path: str) -> tuple[View, str] | None:
@@ -72,6 +92,15 @@ def find(path: str) -> tuple[View, str] | None:
         if (found := re.fullmatch(view.pattern, path)) is not None:
             return view, found.group(1) if found.groups() else ""
     return None
+
+
+async def _home(look: Look) -> Found:
+    filters = filters_of(look.query)
+    return {"parts": await look.parts(filters), "filters": filters}
+
+
+async def _acts(look: Look) -> Found:
+    return {"offered": look.offered()}
 
 
 async def _task(look: Look) -> Found:
@@ -123,7 +152,28 @@ async def _decision(look: Look) -> Found:
 
 
 async def _overnight(look: Look) -> Found:
-    return {"night": await look.read(OVERNIGHT, asked_by(Overnight, **look.asked("hours")))}
+    """A night. `again`: what an open page asks for, so that no new look begins while somebody reads."""
+    asked = look.asked("hours")
+    if since := look.query.get("since"):
+        asked = {"hours": _hours_since(since, look.wall)}
+    night = await look.read(OVERNIGHT, asked_by(Overnight, **asked))
+    is_since_last = night.since_last_look or bool(look.query.get("last"))
+    again = {"since": night.since, **({"last": "1"} if is_since_last else {})}
+    return {"night": night, "is_since_last": is_since_last, "again": {} if look.asked("hours") else again}
+
+
+def _share_overnight(look: Look) -> Share | None:
+    """Everybody sees the same night, but not from the same last look on."""
+    hours = look.query.get("hours")
+    return Share(OVERNIGHT, (hours,)) if hours and not look.query.get("since") else None
+
+
+def _hours_since(since: str, wall: float) -> float:
+    """How many hours ago a time was. Raises AddressRefusal if it is none."""
+    try:
+        return (wall - datetime.fromisoformat(since).timestamp()) / HOUR_SECONDS
+    except (ValueError, OverflowError):
+        raise no_such_address("since: this is not a time") from None
 
 
 async def _log(look: Look) -> Found:
@@ -131,7 +181,7 @@ async def _log(look: Look) -> Found:
     asked = look.asked("actor", "act", "subject", "after")
     query = look.asked("query")
     found: Found = {"asked": {**asked, **query}, "receipts": None, "entries": None, "messages": None, "cursor": None}
-    found |= {"checked": None, "seal": None}
+    found |= {"checked": None, "seal": None, "backup": None}
     if query:
         page = await look.read(READ_MESSAGES, asked_by(ReadMessages, **query))
         return {**found, "messages": page.messages}
@@ -142,10 +192,18 @@ async def _log(look: Look) -> Found:
             "receipts": receipts.receipts,
             "cursor": receipts.cursor,
             "checked": await _check(look, receipts.receipts),
-            "seal": await _seal(look),
+            **await _find_health(look),
         }
     stream = await look.read(READ_STREAM, asked_by(ReadStream, limit=LOG_ROWS, **look.asked("after")))
     return {**found, "entries": stream.entries, "cursor": stream.cursor}
+
+
+def _share_log(look: Look) -> Share | None:
+    """Everybody with the same right to read the log sees the same of it. Searches are too many to keep."""
+    if look.query.get("query"):
+        return None
+    asked = tuple(look.query.get(name, "") for name in ("actor", "act", "subject", "after"))
+    return Share(READ_RECEIPTS, asked) if look.caller.role in LOG_READERS else Share(READ_STREAM, (asked[-1], "stream"))
 
 
 async def _check(look: Look, shown: list[Receipt]) -> EntriesChecked | None:
@@ -156,10 +214,10 @@ async def _check(look: Look, shown: list[Receipt]) -> EntriesChecked | None:
     return checked
 
 
-async def _seal(look: Look) -> PartShown | None:
-    """How the part of the room is that seals the end of the log."""
-    health = await look.read(READ_HEALTH, Nothing())
-    return next((part for part in health.parts if part.part == SEAL), None)
+async def _find_health(look: Look) -> dict[str, PartShown]:
+    """The part of the room that seals the end of the log, and the backups, each of which was verified as a whole."""
+    parts = {part.part: part for part in (await look.read(READ_HEALTH, Nothing())).parts}
+    return {"seal": parts[SEAL], "backup": parts[BACKUPS]}
 
 
 async def _settings(look: Look) -> Found:
@@ -175,7 +233,7 @@ async def _enrol(look: Look) -> Found:
 
 
 VIEWS = (
-    View("home", "Room", r"/"),
+    View("home", "Room", r"/", _home),
     View("board", "Board", r"/board", _board, ("board",)),
     View("task", "Task", r"/tasks/([A-Za-z0-9#-]{1,20})", _task, ("board",)),
     View("members", "Members", r"/members", _members, ("roster",)),
@@ -183,9 +241,9 @@ VIEWS = (
     View("thread", "Thread", r"/messages/([A-Za-z0-9#-]{1,20})", _thread, ("stream",)),
     View("decisions", "Decisions", r"/decisions", _decisions, ("needs",)),
     View("decision", "Decision", r"/decisions/([A-Za-z0-9#-]{1,20})", _decision, ("needs",)),
-    View("overnight", "Overnight", r"/overnight", _overnight),
-    View("log", "Log", r"/log", _log),
-    View("settings", "Settings", r"/settings", _settings),
+    View("overnight", "Overnight", r"/overnight", _overnight, ("stream",), _share_overnight),
+    View("log", "Log", r"/log", _log, ("stream",), _share_log),
+    View("settings", "Settings", r"/settings", _settings, ("settings",)),
     View("enrol", "Enrol", r"/enrol", _enrol),
-    View("acts", "Everything you can do", r"/acts"),
+    View("acts", "Everything you can do", r"/acts", _acts),
 )

@@ -41,7 +41,7 @@ from teamroom.server.facts.mentions import NAMES_MEMBER, PROSE, NewName, NotReac
 from teamroom.server.facts.roles import EVERYBODY, WORKERS, Roles
 from teamroom.server.identity import TOKEN, Caller
 from teamroom.server.record.chain import Author
-from teamroom.server.rules.characters import clean, described, forbidden_character, kind_with_article
+from teamroom.server.rules.characters import clean, count_removed, described, forbidden_character, kind_with_article
 from teamroom.server.rules.folding import WaitingWake
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.presence import parse_mode
@@ -67,12 +67,6 @@ def _cleaned(value: Any, info: ValidationInfo) -> Any:
     return cleaned.text
 
 
-def count_removed(removed: Counter[str]) -> str:
-    """What was removed from texts, in words: 2 escape sequences and 1 tag."""
-    parts = [f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in sorted(removed.items())]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
-
-
 def _without_token(text: str) -> str:
     if TOKEN.search(text):
         raise PydanticCustomError(TOKEN_IN_TEXT, "contains a token of this room, which every member could read")
@@ -83,7 +77,7 @@ def _clean(text: str) -> str:
     if (place := forbidden_character(text)) is not None:
         raise ValueError(
             f"{described(text[place])} as character {place + 1} is {kind_with_article(text[place])}; "
-            "remove it and others like it, then call again"
+            "remove it and others like it"
         )
     return _without_token(text)
 
@@ -136,7 +130,7 @@ UNIX_TIME_FROM = 1_000_000_000
 
 
 def _mode(mode: str) -> str:
-    parsed = parse_mode(mode)
+    parsed = parse_mode(mode.strip().lower())
     if parsed is None:
         raise ValueError("a mode is live, every:SECONDS (30 to 86400), on_demand or manual")
     return parsed

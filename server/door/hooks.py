@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from teamroom.server.acts.presence.prompts import watch_prompt
 from teamroom.server.clock import Clock
 from teamroom.server.door.principal import caller_of, find_principal, is_live
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.standing import require_active
 from teamroom.server.identity import BROWSER, Caller, token_hash
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.hooks import HARNESSES, Hook, Phase, is_own_tool, read_hook
+from teamroom.server.rules.hooks import HARNESSES, PROMPTING, Hook, Phase, is_own_tool, read_hook
 from teamroom.server.rules.text import inline
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.engine import Transactions
@@ -126,6 +127,8 @@ def write_reports(tx: Writing, reports: Mapping[int, Report]) -> None:
     for member, report in reports.items():
         facts = {"format": report.format, "gate_at": report.gate_at, "phase": report.phase, "tool": report.tool}
         tx.run("note_hook", member=member, at=report.at, **facts)
+        if report.phase in PROMPTING:
+            watch_prompt(tx, member)
         member_changed(tx, member)
 
 

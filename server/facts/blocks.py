@@ -12,7 +12,7 @@ from datetime import datetime
 from teamroom.server.clock import WallTime
 from teamroom.server.facts.decision import answer_of, find_decision, state_now
 from teamroom.server.facts.ended import is_ended, reachable
-from teamroom.server.facts.ids import Kind, decision_name, offer_name, parse, task_name
+from teamroom.server.facts.ids import Kind, decision_name, offer_name, parse, spell, task_name
 from teamroom.server.facts.member import facts_named
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import schedule_reminder
@@ -61,7 +61,7 @@ class Block:
 def find_block(tx: Reading, caller: Caller, task: StoredTask, given: str) -> Block:
     """What the holder of a task wants it to wait for. Raises Refusal, with the corrected call."""
     text = given.strip()
-    if (found := parse(text[:1].upper() + text[1:])) is not None and found[0] != "message":
+    if (found := parse(spell(text))) is not None and found[0] in ("task", "decision", "offer"):
         return _thing(tx, task, *found)
     named = facts_named(tx, text.lstrip(AT))
     if named is not None:

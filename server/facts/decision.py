@@ -9,7 +9,7 @@ from teamroom.server import topics
 from teamroom.server.facts.ids import decision_name, task_name
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal, not_found
-from teamroom.server.rules.text import shorten
+from teamroom.server.rules.text import inline, one_line, shorten
 from teamroom.server.store.rows.decisions import AskedPerson, DecisionRow, DecisionState
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -21,6 +21,9 @@ SHOWN = 20
 
 TEXT_SHOWN = 1_000
 """How many characters of a detail or a note a list shows; the decision's own page has all of it."""
+
+OPTION_SHOWN = 80
+"""How many characters of the chosen option a sentence about a decision shows."""
 
 
 class DecisionShown(BaseModel):
@@ -87,7 +90,9 @@ def describe_outcome(tx: Reading, row: DecisionRow) -> str:
     at = "" if row.settled_at is None else f" at {tx.shown(row.settled_at)}"
     state = state_now(tx, row)
     if state == "decided":
-        return f"was decided by @{row.decider_name}{at}"
+        answer = answer_of(row)
+        chosen = "" if answer is None else f": {inline(one_line(answer, OPTION_SHOWN))}"
+        return f"was decided by @{row.decider_name}{at}{chosen}"
     if state == "replaced" and row.replaced_by is not None:
         return f"was replaced by {decision_name(row.replaced_by)}{at}"
     if state == "withdrawn":

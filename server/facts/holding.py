@@ -52,6 +52,28 @@ def give_back(tx: Writing, task: StoredTask, since: float, seq: int) -> None:
     schedule(tx, "lease", task.id, task.holder, seconds, at=since + seconds)
 
 
+def take(
+    tx: Writing, member: int, task: StoredTask, lease_seconds: float, hops: int, authorised: str, seq: int
+) -> None:
+    """Make the calling member the holder of a task, with the next fence, by an entry of the log.
+
+    `authorised`: the entries that allow it, as they are stored.
+    """
+    tx.run(
+        "claim",
+        id=task.id,
+        holder=member,
+        fence=task.fence + 1,
+        now=tx.now,
+        lease_seconds=lease_seconds,
+        hops=hops,
+        authorised=authorised,
+        seq=seq,
+    )
+    task_changed(tx, task.id, task.holder, member)
+    schedule_task(tx, task.id, member, tx.principal.mode, lease_seconds)
+
+
 def remind_assigned(tx: Writing, row: TaskRow) -> None:
     """Remind the member that a reopened task is assigned to."""
     if row.assigned is not None:

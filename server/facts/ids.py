@@ -96,6 +96,16 @@ def parse(text: str, kind: Kind | None = None) -> tuple[Kind, int] | None:
     return found, number if number <= LARGEST_NUMBER else BEYOND
 
 
+def spell(text: str) -> str:
+    """An id of any kind as the room prints it, however it is written; any other text as it is.
+
+    `t-12` and `#12` are `T-12`.
+    """
+    written = text.strip().upper()
+    written = f"T-{written[1:]}" if written.startswith("#") else written
+    return written if parse(written) is not None else text
+
+
 def number_of(name: str) -> int:
     """The number behind an id that the room itself wrote."""
     return int(name[2:])

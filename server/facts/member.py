@@ -108,6 +108,11 @@ class PresenceFacts(Levels, Protocol):
         ...
 
     @property
+    def prompt_since(self) -> float | None:
+        """Since when its harness waits at a prompt; None if it does not."""
+        ...
+
+    @property
     def tokens_until(self) -> float | None:
         """When the last of its tokens ends or ended; None: one has no end."""
         ...
@@ -172,6 +177,7 @@ def facts_of(tx: Reading, row: PresenceFacts) -> Facts:
         tokens_until=row.tokens_until,
         listens=tx.listens(row.id),
         gate_at=row.gate_at,
+        prompt_since=row.prompt_since,
     )
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from teamroom.server.facts.capability import probes_due
-from teamroom.server.facts.ids import message_name, offer_name, task_name
+from teamroom.server.facts.decision import asked_people, state_now
+from teamroom.server.facts.ids import decision_name, message_name, offer_name, task_name
 from teamroom.server.facts.task import task_now
 from teamroom.server.facts.timers import schedule
 from teamroom.server.record import chain
@@ -20,6 +21,7 @@ from teamroom.server.rules.proofs import renew_from
 from teamroom.server.rules.reminders import Delay, first_seconds
 from teamroom.server.rules.spans import duration
 from teamroom.server.settings import FixedSettings
+from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.rows.messages import MessageRow
@@ -32,9 +34,9 @@ HOUR_SECONDS = 3_600.0
 SLOTS_SHOWN = 10
 """How many of the newest decisions about something are shown."""
 
-SubjectKind = Literal["task", "message", "offer", "member"]
+SubjectKind = Literal["task", "message", "offer", "decision", "member"]
 
-PREFIXES: Mapping[SubjectKind, str] = {"task": "T-", "message": "M-", "offer": "O-"}
+PREFIXES: Mapping[SubjectKind, str] = {"task": "T-", "message": "M-", "offer": "O-", "decision": "D-"}
 """How the subject of a rule is written; a member is written by its name."""
 
 
@@ -173,6 +175,18 @@ def _ask(tx: Reading, subject: int, member: int, since: float) -> Owed:
     return Open(name, f"@{row.author} waits for your answer to {name}: post_message with reply_to", since)
 
 
+def _decision(tx: Reading, subject: int, member: int, since: float) -> Owed:
+    """Each person who was asked owes the decision until one of them has made it."""
+    row = tx.one(DecisionRow, "decision", id=subject)
+    if row is None or state_now(tx, row) != "open":
+        return None
+    if member not in [person.member for person in asked_people(tx, subject)]:
+        return None
+    left = duration(row.expires_at - tx.now)
+    line = f"@{row.asker_name} waits for your decision {decision_name(subject)} for another {left}: decide"
+    return Open(decision_name(subject), line, since, ends_at=row.expires_at)
+
+
 def _offer(tx: Reading, subject: int, member: int, since: float) -> Owed:
     offer = tx.one(OfferRow, "offer", id=subject)
     if offer is None or offer.state != "offered" or offer.expires_at <= tx.now:
@@ -215,6 +229,9 @@ RULES: Mapping[str, ReminderRule] = {
     ),
     "ask": ReminderRule(
         "message", _ask, lambda settings, _: Delay(settings.remind_ask_seconds, settings.remind_ask_intervals)
+    ),
+    "decision": ReminderRule(
+        "decision", _decision, lambda settings, _: Delay(settings.remind_ask_seconds, settings.remind_ask_intervals)
     ),
     "offer": ReminderRule(
         "offer",

@@ -24,8 +24,8 @@ TOKENLESS = "tokenless"
 BLOCK = "block"
 """The rule of the timer of a block that the room looks at by itself. Its subject is the blocked task."""
 
-DECISION = "decision"
-"""The rule of the timer of a decision's end. Its subject is the decision."""
+DECISION_END = "decision_end"
+"""The rule of the timer of a decision's end, and of the notice before it. Its subject is the decision."""
 
 WAKES = "wakes"
 """The rule of the timer of an agent whose newest wakes have led to no act yet."""
@@ -112,6 +112,12 @@ def schedule_digest(tx: Writing, member: int, name: str) -> None:
     elif at < set_before.at:
         postpone(tx, set_before, at)
         tx.effects.due = min(tx.effects.due, at)
+
+
+def postpone_to_slot(tx: Writing, timer: Timer, slot: int, at: float) -> None:
+    """Move a timer to another time, and note the step that was taken."""
+    counted = {"span": timer.span, "slot": slot, "counted": timer.counted, "escalated": timer.escalated}
+    tx.run("count_slot", **timer.key, at=at, **counted)
 
 
 def cancel_timer(tx: Writing, rule: str, subject: int, member: int) -> None:

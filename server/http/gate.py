@@ -335,7 +335,7 @@ class Gate:
             raise GateRefusal(403, refusal.code, refusal.why, refusal.fix) from None
         except OSError as error:
             raise GateRefusal(
-                500, "storage", f"The token could not be written: {error}.", "Correct it, then run it again."
+                403, "not_allowed", f"The code's file cannot be used: {error}.", "Remove it, then run this again."
             ) from None
 
     async def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:

@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
@@ -93,7 +94,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a browser gets: a body, or a stream of events. `session`: the token of a new session, "" to end it."""
+    """What a browser gets: a body, or a stream of events. `session`: the token of a new session, "" to end it.
+
+    `gzipped`: the body, compressed. Only what everybody may read has it: the length of what is secret would tell of it.
+    """
 
     body: bytes = b""
     status: int = 200
@@ -101,6 +105,7 @@ class Answer:
     headers: tuple[tuple[bytes, bytes], ...] = (NO_STORE,)
     stream: AsyncIterator[bytes] | None = None
     session: str | None = None
+    gzipped: bytes | None = None
 
 
 AnswerVisit = Callable[[Visit], Awaitable[Answer]]
@@ -184,8 +189,14 @@ class Visits:
         if answer.stream is not None and scope["method"] != "HEAD":
             await _send_stream(answer.stream, more, receive, send)
             return
-        more.append((b"content-length", str(len(answer.body)).encode()))
-        body = b"" if scope["method"] == "HEAD" else answer.body
+        body = answer.body
+        if answer.gzipped is not None:
+            more.append((b"vary", b"accept-encoding"))
+            if _takes_gzip(headers):
+                more.append((b"content-encoding", b"gzip"))
+                body = answer.gzipped
+        more.append((b"content-length", str(len(body)).encode()))
+        body = b"" if scope["method"] == "HEAD" else body
         with contextlib.suppress(OSError):
             await send({"type": "http.response.start", "status": answer.status, "headers": more})
             await send({"type": "http.response.body", "body": body})
@@ -241,6 +252,11 @@ async def _send_stream(
                 await send({"type": "http.response.body", "body": frame, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         group.cancel_scope.cancel()
+
+
+def _takes_gzip(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser says that it takes gzip; one that limits it with a weight gets the file as it is."""
+    return b"gzip" in re.split(rb"\s*,\s*", headers.get(b"accept-encoding", b"").strip().lower())
 
 
 def _host(headers: Mapping[bytes, bytes]) -> str:

@@ -7,7 +7,7 @@ names and fields of one line are refused instead, see `forbidden_character`.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 LONE_SURROGATE = "\uffff"
@@ -87,6 +87,12 @@ def clean(text: str) -> Cleaned:
     if returns:
         cleaner.removed["control character"] += returns
     return Cleaned(cleaner.text, cleaner.removed)
+
+
+def count_removed(removed: Mapping[str, int]) -> str:
+    """What was removed from texts, in words: 2 escape sequences and 1 tag."""
+    parts = [f"{number} {kind}{'s' if number != 1 else ''}" for kind, number in sorted(removed.items())]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def forbidden_character(text: str) -> int | None:

@@ -50,6 +50,19 @@ NOTIFICATIONS: Mapping[str, Phase] = {
 }
 """What the kinds of the event `Notification` mean."""
 
+PROMPTING = frozenset({"permission", "person"})
+"""The phases in which a harness waits at a prompt."""
+
+DOING: Mapping[str, str] = {
+    "working": "uses a tool",
+    "permission": "waits for a permission",
+    "person": "waits for its person",
+    "compacting": "compacts its context",
+    "idle": "rests",
+    "ended": "has ended",
+}
+"""What a harness is doing, in words."""
+
 BEFORE_TOOL = frozenset({"pretooluse", "beforetool", "tool_call", "pre_tool"})
 """The events after which the harness runs a tool, unless it is told not to."""
 
@@ -132,6 +145,13 @@ def read_hook(harness: Harness, said: Any) -> Hook:
     phase = NOTIFICATIONS.get(kind) if event == "notification" else PHASES.get(event)
     is_known = event == "notification" or event in PHASES
     return Hook(event in BEFORE_TOOL or not is_known, tool, phase, _text(said, "session_id"))
+
+
+def describe_doing(doing: str, tool: str, since: str) -> str:
+    """What a harness is doing since when, and with which tool, in words; "" if it does not say."""
+    if doing not in DOING:
+        return ""
+    return f"its harness {DOING[doing]} since {since}{f': {tool}' if tool else ''}"
 
 
 def is_own_tool(tool: str) -> bool:

@@ -1,4 +1,4 @@
-"""The text of a letter to a person outside the room: plain and short, with the next step at its end."""
+"""The text of a letter to a person outside the room: plain and short, with the next step after each notice."""
 
 import re
 from collections import Counter
@@ -90,12 +90,19 @@ class Day:
 
 
 def letter(notices: Sequence[Notice], place: LetterPlace) -> Letter:
-    """A letter with one or more notices, oldest first."""
+    """A letter with one or more notices, oldest first. Each is followed by its step; a step of all is at the end."""
     counts = Counter(notice.kind for notice in notices)
     what = ", ".join(kind if counts[kind] == 1 else f"{kind} ({counts[kind]})" for kind in KINDS if counts[kind])
-    lines = [f"{notice.kind}: {defuse(notice.line)}" for notice in notices[:LINES]]
-    more = [f"… and {len(notices) - LINES} more"] if len(notices) > LINES else []
-    return _letter(what, [*lines, *more], _next(notices), place)
+    is_shared = len({notice.step for notice in notices}) == 1
+    lines = []
+    for notice in notices[:LINES]:
+        lines.append(f"{notice.kind}: {defuse(notice.line)}")
+        lines += [] if is_shared else [f"  {place.words_of(notice.step)}"]
+    if more := notices[LINES:]:
+        lines.append(f"… and {len(more)} more")
+    if is_shared:
+        return _letter(what, lines, notices[0].step, place)
+    return _letter(what, lines, Step(_stream(more[0].seq), "/") if more else None, place)
 
 
 def digest(day: Day, place: LetterPlace) -> Letter:
@@ -192,12 +199,6 @@ def _path_of(subject: str, task: str | None) -> str:
     return f"/members/{quote(re.sub('^(@|owner:)', '', subject), safe='')}"
 
 
-def _next(notices: Sequence[Notice]) -> Step:
-    """The step that all notices share, or else the stream from the oldest one on."""
-    steps = {notice.step for notice in notices}
-    return steps.pop() if len(steps) == 1 else Step(_stream(notices[0].seq), "/")
-
-
 def _count(number: int, thing: str) -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
 
@@ -206,6 +207,7 @@ def _stream(seq: int) -> str:
     return f"teamroom stream --after {seq - 1}"
 
 
-def _letter(what: str, lines: list[str], step: Step, place: LetterPlace) -> Letter:
+def _letter(what: str, lines: list[str], step: Step | None, place: LetterPlace) -> Letter:
     head = f"[Teamroom {place.room}]" if place.room else "[Teamroom]"
-    return Letter(f"{head} {what}", "\n".join([*lines, place.words_of(step), *([place.link] if place.link else [])]))
+    last = [*([place.words_of(step)] if step else []), *([place.link] if place.link else [])]
+    return Letter(f"{head} {what}", "\n".join([*lines, *last]))

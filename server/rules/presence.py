@@ -22,6 +22,12 @@ UNKNOWN = Wakes()
 LISTENS = "listens"
 """How the reason of a presence begins if a call or stream of the member is open."""
 
+PROMPTS = "its harness waits at a prompt"
+"""How the reason of a presence begins if its harness waits for a permission, or for its person."""
+
+LONGEST_PROMPT_SECONDS = 12 * 3600.0
+"""After this long, a prompt excuses nothing any longer: the harness may be gone without a word."""
+
 SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
 
@@ -55,6 +61,8 @@ class Facts:
     """Whether a listener of it waits for its wakes now."""
     gate_at: float | None = None
     """When its harness last asked whether a tool of its own may run."""
+    prompt_since: float | None = None
+    """Since when its harness waits at a prompt: for a permission, or for its person."""
 
     @property
     def last_seen_at(self) -> float | None:
@@ -66,6 +74,10 @@ class Facts:
         """Whether the last sign of a connection is at most `connected_intervals` intervals old."""
         seen = self.last_seen_at
         return seen is not None and now - seen <= settings.connected_intervals * interval
+
+    def is_at_prompt(self, now: float) -> bool:
+        """Whether its harness waits at a prompt: it cannot work, and nothing is wrong with it (WAK4)."""
+        return self.prompt_since is not None and now - self.prompt_since < LONGEST_PROMPT_SECONDS
 
     def gate_counts_until(self, settings: FixedSettings) -> float:
         """Until when the newest use of a tool of its own counts as work; 0.0 if none was seen."""
@@ -149,6 +161,8 @@ def find_presence(facts: Facts, now: float, settings: FixedSettings) -> Presence
     counts_until = facts.run_counts_until(now, settings)
     if facts.run is not None and counts_until is not None and counts_until > now:
         return Presence("working", _describe_run(facts.run, now, settings))
+    if facts.prompt_since is not None and facts.is_at_prompt(now):
+        return Presence("asleep", f"{PROMPTS} for {duration(max(now - facts.prompt_since, 0.0))}")
     if facts.gate_at is not None and facts.gate_counts_until(settings) > now:
         return Presence("working", f"used a tool of its own {duration(max(now - facts.gate_at, 0.0))} ago")
     if facts.trouble == "zombie" or facts.trouble == "suspect":
@@ -249,6 +263,8 @@ def assess(
     excused_until = max(_declared_work_until(facts), run_until or 0.0, facts.gate_counts_until(settings))
     if excused_until > now:
         return Assessment(None, "", min(excused_until, gone_at))
+    if facts.prompt_since is not None and facts.is_at_prompt(now):
+        return Assessment(None, "", min(facts.prompt_since + LONGEST_PROMPT_SECONDS, gone_at))
     since = max(connected_since or 0.0, facts.watched_from)
     if challenge is not None:
         asked_during_run = _end_of_run_that_was_on(facts, challenge.asked_at)

@@ -7,6 +7,7 @@ from teamroom.server.acts.control.gradual import LET_GO, let_go, note_agents
 from teamroom.server.acts.decisions.settle import end_decision
 from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.messages.older import INDEX, index_older
+from teamroom.server.acts.presence.prompts import PROMPT, tell_of_prompt
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.presence.wakes import look_at_wakes
 from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
@@ -19,7 +20,7 @@ from teamroom.server.facts.blocks import WAITABLE, lift_more, look_at_block
 from teamroom.server.facts.owed import RULES
 from teamroom.server.facts.timers import (
     BLOCK,
-    DECISION,
+    DECISION_END,
     KILLED,
     RESUMED,
     RETENTION,
@@ -35,10 +36,11 @@ Duty = Callable[[Writing, Timer], None]
 
 DUTIES: Mapping[str, Duty] = {
     "presence": watch,
+    PROMPT: tell_of_prompt,
     "lease": announce_overdue,
     "notice": write_notices,
     "digest": write_digest,
-    DECISION: end_decision,
+    DECISION_END: end_decision,
     BLOCK: look_at_block,
     KILLED: settle_kill,
     TOKENLESS: settle_tokenless,

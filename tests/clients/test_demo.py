@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -219,7 +220,54 @@ def test_at_another_speed_the_story_waits_for_the_visitor(home: Path) -> None:
     assert {member["name"]: member["presence"] for member in roster}["drifter"] == "zombie"
 
 
+# ------------------------------------------------------------------ the browser
+
+
+def test_on_a_terminal_with_a_display_the_page_opens_in_the_default_browser(home: Path) -> None:
+    browser = home / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{home}/opened"\n')
+    browser.chmod(0o755)
+    shell = Shell(home, {"TMPDIR": str(home), "DISPLAY": ":7", "BROWSER": f"{browser} %s"})
+    done = shell.on_terminal("demo", "--speed", "0", "--open", columns=200)
+    assert done.code == 0, done.out
+    assert (home / "opened").read_text().strip() in done.out
+    assert "/sign-in#" in (home / "opened").read_text()
+    assert "No browser" not in done.out
+
+
+def test_without_a_terminal_or_a_display_it_says_why_no_browser_opens(home: Path) -> None:
+    shell = Shell(home, {"TMPDIR": str(home)})
+    done = shell.run("demo", "--speed", "0", "--open")
+    assert (done.code, "No browser is opened: this is no terminal." in done.err) == (0, True)
+    shown = Shell(home, {"TMPDIR": str(home), "DISPLAY": "", "WAYLAND_DISPLAY": ""}).on_terminal(
+        "demo", "--speed", "0", "--open", columns=200
+    )
+    assert (shown.code, "No browser is opened: this terminal has no display." in shown.out) == (0, True), shown.out
+
+
 # ------------------------------------------------------------------ its folder
+
+
+def test_the_next_demo_removes_what_a_killed_one_left_and_nothing_else(home: Path) -> None:
+    with demo(home, "--speed", "0", "--stay") as killed:
+        killed.until("over")
+        killed.stop(signal.SIGKILL)
+    (left,) = home.glob("teamroom-demo-*")
+    unmarked, open_to_others, link = (home / f"teamroom-demo-{name}" for name in ("mine", "open", "link"))
+    (unmarked / "room").mkdir(mode=0o700, parents=True)
+    unmarked.chmod(0o700)
+    shutil.copytree(left, open_to_others, ignore=shutil.ignore_patterns("*.sock"))
+    open_to_others.chmod(0o755)
+    link.symlink_to(left)
+    with demo(home, "--speed", "0", "--stay") as running:
+        running.until("over")
+        others = set(home.glob("teamroom-demo-*")) - {Path(running.opened["data"]).parent}
+        assert others == {unmarked, open_to_others, link}, "the killed one's is gone"
+        with demo(home, "--speed", "0", "--stay") as second:
+            second.until("over")
+            assert Path(running.opened["data"]).is_dir(), "a demo that lives keeps its folder"
+            second.stop()
+        running.stop()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

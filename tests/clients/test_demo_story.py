@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 
 from teamroom.clients.local.demo.clock import STORY_SECONDS
 from teamroom.clients.local.demo.life import live_on
-from teamroom.clients.local.demo.players import OffScriptError
+from teamroom.clients.local.demo.players import OffScriptError, Player
 from teamroom.clients.local.demo.stage import Facts, Stage, StoppedError
 from teamroom.clients.local.demo.story import (
     CAST,
@@ -23,10 +23,11 @@ from teamroom.clients.local.demo.story import (
     REPOSITORY,
     SCENES,
     TASKS,
+    TESTER,
     play,
 )
 from teamroom.server.settings import Settings
-from tests.support.demo import Told, play_demo, set_stage
+from tests.support.demo import Told, in_order, play_demo, set_stage
 from tests.support.promises import house
 from tests.support.rooms import RunningRoom, Time, running_room
 
@@ -83,11 +84,22 @@ def test_the_story_shows_eight_things_in_order(played: Played) -> None:
 def test_a_race_has_one_winner_and_the_others_are_told_who_it_is(played: Played) -> None:
     shown = played.shown["race"]
     assert set(shown["refused"].values()) == {"taken"}
-    assert len(shown["refused"]) == 2
+    assert set(shown["refused"]) | {shown["winner"]} == set(CAST) - {DRIFTER}
     claims = [words for words in played.summaries("claim_task") if "T-1" in words]
     assert [words.split()[0] for words in claims] == [f"@{shown['winner']}"]
     for loser in shown["refused"]:
         assert any(f"@{shown['winner']} holds T-1" in words for words in played.told.said_by(loser))
+
+
+async def test_the_story_goes_on_whoever_wins_the_race(tmp_path: Path) -> None:
+    def won_by_the_usual_reviewer(players: Sequence[Player], call: Any) -> dict[str, dict[str, Any]]:
+        return in_order(sorted(players, key=lambda player: player.name != TESTER), call)
+
+    async with running_room(tmp_path / "room", time=Time(offset=-STORY_SECONDS)) as room:
+        shown = await play_demo(room, tmp_path, racing=won_by_the_usual_reviewer)
+        judged = [entry["summary"] for entry in room.entries() if entry["act"] == "review_task"]
+    assert shown["race"]["winner"] == TESTER
+    assert any(words.startswith("@scout accepted T-1") for words in judged), judged
 
 
 def test_a_hand_off_is_refused_with_what_is_missing_and_then_proven_by_hash(played: Played) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -229,3 +230,11 @@ def test_the_report_fits_into_a_terminal_of_80_columns(tmp_path: Path) -> None:
         shown_lines = ESCAPE.sub("", shown.out).splitlines()
         assert any("drill" in line for line in shown_lines)
         assert max(map(cell_len, shown_lines)) <= 80
+
+
+def test_every_command_in_a_finding_names_the_room_that_was_looked_at(tmp_path: Path) -> None:
+    with up(tmp_path / "room") as room:
+        done = room.shell.run("doctor", "--data", str(tmp_path / "room"))
+        commands = re.findall("`(.+?)`", " ".join(done.out.split()))
+        assert any("teamroom backup" in command for command in commands), done.out
+        assert [command for command in commands if not command.endswith(f" --data {tmp_path / 'room'}")] == []

@@ -58,9 +58,11 @@ def denies(done: Done) -> str:
     return str(said.get("permissionDecisionReason") or said.get("reason")) if denied else ""
 
 
-@pytest.mark.parametrize("how", ["its socket", "its address", "a token in the environment"])
+@pytest.mark.parametrize("how", ["its socket", "its address", "a token in the environment", "a file"])
 def test_the_gate_passes_the_rooms_answer_on(served: RoomOfProcesses, shell: Shell, how: str) -> None:
     words = ["--url", served.url] if how == "its address" else []
+    if how == "a file":
+        words = ["--token-file", str(served.data / "members" / "builder.token")]
     if how == "a token in the environment":
         shell = shell.with_(TEAMROOM_TOKEN=token_of(served))
 

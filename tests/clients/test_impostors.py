@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,7 +32,8 @@ from tests.support.impostors import RESULT, Answers, Taken, http, is_challenge, 
 from tests.support.promises import promise
 from tests.support.repository import ROOT
 from tests.support.rooms import RunningRoom, running_room
-from tests.support.shells import STEP_SECONDS, Shell, leaves, up
+from tests.support.shells import STEP_SECONDS, TEAMROOM, Shell, leaves, up
+from tests.support.watching import until
 
 pytestmark = promise("SAF1")
 
@@ -40,7 +42,7 @@ TOKEN = "tr_" + "5e" * 32
 LOCAL = frozenset(
     {
         *("up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help"),
-        *("completion", "gate"),
+        *("completion", "gate", "leave"),
     }
 )
 """Commands that call no room. The gate, which says in its own form why it did not ask, has a test in `test_gate`."""
@@ -87,7 +89,9 @@ WORDS: dict[str, tuple[str, ...]] = {
     "help": (),
     "import": ("{folder}/tasks.md",),
     "inbox": (),
+    "join": ("claude", "--yes"),
     "kill": ("builder", "--yes", "--reason", "x"),
+    "leave": (),
     "letters channel add": ("--file", "{folder}/address"),
     "letters channel remove": ("1",),
     "letters set": ("--quiet", "22:00-07:00"),
@@ -155,8 +159,7 @@ def abandoned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Abandoned]:
 
 @pytest.mark.parametrize("named_by", ["folder", "address"])
 def test_no_command_sends_a_token_to_the_program_that_took_the_rooms_port(abandoned: Abandoned, named_by: str) -> None:
-    group: Any = typer.main.get_command(app)
-    assert {*leaves(group)} == set(WORDS), "give a new command its words here"
+    assert {*leaves(GROUP)} == set(WORDS), "give a new command its words here"
     shell, taken = abandoned.shell, abandoned.taken
     for name, words in WORDS.items():
         before = taken.challenges
@@ -176,6 +179,41 @@ def test_no_command_sends_a_token_to_the_program_that_took_the_rooms_port(abando
             assert "another program" in done.err
             assert "teamroom enroll NAME --rotate" in done.err
     assert not [token for token in abandoned.tokens if taken.has_got(token)]
+
+
+GROUP: Any = typer.main.get_command(app)
+FOLLOWERS = [name for name, one in GROUP.commands.items() if any("--follow" in option.opts for option in one.params)]
+
+
+@pytest.mark.parametrize("name", FOLLOWERS)
+def test_no_followed_view_sends_a_token_to_the_program_that_took_the_rooms_port(
+    abandoned: Abandoned, tmp_path: Path, name: str
+) -> None:
+    """Neither where it begins, nor where the room is killed while it is followed."""
+    before = abandoned.taken.challenges
+    begun = abandoned.shell.now(name, "--follow")
+    assert (begun.code, "did not prove that it knows your token" in begun.err) == (NOT_AUTHORISED, True), begun
+    assert abandoned.taken.challenges > before
+    with up(tmp_path / "room", "--owner", "olga") as room:
+        token = (tmp_path / "room" / "owner.token").read_text().strip()
+        for words in (("task", "add", "one"), ("enroll", "builder"), ("pause", "builder")):
+            assert room.shell.now(*words).code == 0
+        with (
+            (tmp_path / "shown").open("wb") as shown,
+            subprocess.Popen(
+                [TEAMROOM, name, "--follow"], env=room.shell.environment, stdout=shown, stdin=subprocess.DEVNULL
+            ) as following,
+        ):
+            try:
+                until(lambda: (tmp_path / "shown").stat().st_size > 0, "it shows something")
+                room.process.send_signal(signal.SIGKILL)
+                room.process.wait(STEP_SECONDS)
+                with taking(int(room.url.rpartition(":")[2])) as taken:
+                    until(lambda: taken.challenges > 0, "it asks who answers")
+            finally:
+                following.kill()
+    assert not taken.has_got(token)
+    assert not [token for token in abandoned.tokens if abandoned.taken.has_got(token)]
 
 
 def test_a_client_that_believes_every_server_sends_it_the_token(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,33 @@ if os.path.exists(sys.argv[2]):
     urllib.request.urlopen(urllib.request.Request(os.environ["TEAMROOM_URL"] + sys.argv[3], body, headers)).read()
 """
 """Calls the room once a file is there, as a harness does whose model can be reached."""
+
+CLINGS = {
+    "the command ignores SIGTERM": """\
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(sys.argv[1], "w").write(f"{os.getpid()} {below.pid} ")
+time.sleep(600)
+""",
+    "a process below it ignores SIGTERM": """\
+import os, signal, subprocess, sys, time
+ignores = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+below = subprocess.Popen([sys.executable, "-c", ignores], stdout=subprocess.PIPE)
+below.stdout.readline()
+open(sys.argv[1], "w").write(f"{os.getpid()} {below.pid} ")
+time.sleep(600)
+""",
+    "a process below it has a session of its own": """\
+import os, subprocess, sys, time
+below = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+open(sys.argv[1], "w").write(f"{os.getpid()} {below.pid} ")
+time.sleep(600)
+""",
+}
+"""Commands that write their process id and that of a process below them, which does not end with its group."""
+
+KILLED_SECONDS = 2.0
 
 STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
 
@@ -164,6 +192,21 @@ def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowl
         second = wake(room, "look again")
         until(lambda: len(told(room)) == 2, "the command ran again")
         assert [w["subject"] for w in told(room)[1]["stdin"]["wakes"]] == [second]
+
+
+@promise("ID1", "WAK2")
+def test_a_renamed_member_is_woken_under_its_new_name_and_only_its_calls_count_as_answers(room: WatchedRoom) -> None:
+    may_call = room.folder / "may call"
+    with listening(room, CALLS_IF_IT_MAY, str(may_call), "", options=()) as process:
+        hears(room)
+        assert room.owner("enroll", name="builder", rename="mason")["renamed"]
+        wake(room, "look")
+        says(process, "ended without a call to the room")
+        may_call.touch()
+        says(process, "Its wakes are answered")
+        for found in told(room):
+            assert found["stdin"]["member"] == "mason"
+            assert found["stdin"]["line"].startswith("You are @mason in the room.")
 
 
 @promise("SAF2")
@@ -329,6 +372,50 @@ def test_a_kill_ends_the_listener_and_its_command(room: WatchedRoom) -> None:
         until(lambda: not lives(number), "its command ended")
 
 
+@pytest.mark.parametrize("way", CLINGS)
+@promise("WAK3")
+def test_a_kill_ends_every_process_of_a_run_within_two_seconds(room: WatchedRoom, way: str) -> None:
+    with listening(room, CLINGS[way]) as process:
+        hears(room)
+        wake(room, "look")
+        until(lambda: len(numbers(room)) == 2, "a process below the command runs")
+        until(lambda: room.who("builder")["run"] is not None, "the listener has reported the run")
+        begun = time.monotonic()
+        room.owner("kill", target="builder", reason="it ran wild")
+        until(lambda: not any(map(lives, numbers(room))), "all have ended")
+        assert time.monotonic() - begun < KILLED_SECONDS
+        assert process.wait(EVENT_SECONDS) == NOT_AUTHORISED
+
+
+@promise("WAK3")
+def test_a_pause_ends_the_command_only_if_it_is_told_to_and_a_resume_runs_it_again(room: WatchedRoom) -> None:
+    with listening(room, STAYS, options=("--done", "exit", "--stop-on-pause")) as process:
+        hears(room)
+        wake(room, "look")
+        until(lambda: pid_in(room.folder / "told"), "the command runs")
+        first = pid_in(room.folder / "told")
+        assert first is not None
+        room.owner("pause", target="builder", reason="lunch")
+        until(lambda: not lives(first), "the command ended")
+        says(process, "was ended after")
+        (room.folder / "told").unlink()
+        room.owner("resume", target="builder", reason="back")
+        until(lambda: pid_in(room.folder / "told"), "it runs again for the same wake")
+
+
+def test_a_pause_leaves_the_command_at_work_by_default(room: WatchedRoom) -> None:
+    """The twin of the test before this one."""
+    with listening(room, STAYS) as process:
+        hears(room)
+        wake(room, "look")
+        until(lambda: pid_in(room.folder / "told"), "the command runs")
+        number = pid_in(room.folder / "told")
+        assert number is not None
+        room.owner("pause", target="builder", reason="lunch")
+        says(process, "Paused")
+        assert lives(number)
+
+
 @pytest.mark.parametrize("stay", [False, True])
 def test_the_listener_ends_with_its_starter_unless_it_should_stay(room: WatchedRoom, stay: bool) -> None:
     flag = ["--stay"] if stay else []
@@ -413,6 +500,13 @@ def test_the_listener_refuses_another_members_token_and_a_missing_command(room: 
     assert (done.code, "belongs to @asker" in done.err) == (NOT_AUTHORISED, True)
     done = shell(room).run("listen", "--as", "builder", "--", "no-such-command")
     assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)
+
+
+def numbers(room: WatchedRoom) -> list[int]:
+    """The process ids that a script wrote, once it wrote all."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return [int(word) for word in (room.folder / "told").read_text().split(" ")[:-1]]
+    return []
 
 
 def pid_in(path: Path) -> int | None:

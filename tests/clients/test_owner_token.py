@@ -178,18 +178,24 @@ async def test_only_who_writes_into_the_folder_can_recover(room: RunningRoom, sh
     """A proxy may lead to the socket, and the address to anybody."""
     assert (await room.raw(path=RECOVER_PATH, json={"code": "x", "name": None})).status_code == 404
 
-    def asked(code: str) -> int:
+    assert await asked(room, "") == 403
+    token_file(room.folder / CODE, "right")
+    assert await asked(room, "wrong") == 403
+    assert await asked(room, "right") == 403, "a code counts once, and a wrong one uses it up"
+    assert [e for e in room.entries() if e["act"] == "recover"] == []
+    token_file(room.folder / CODE, "right")
+    assert await asked(room, "right") == 200
+
+
+async def asked(room: RunningRoom, code: str) -> int:
+    """What the room's own socket answers to who shows a code."""
+
+    def ask() -> int:
         with Connection(f"{room.url}{RECOVER_PATH}", socket_folder=room.folder, only_socket=True) as connection:
             body = f'{{"code": "{code}", "name": null}}'.encode()
             return connection.post(body, {"Content-Type": "application/json"}).status
 
-    assert await asyncio.to_thread(asked, "") == 403
-    token_file(room.folder / CODE, "right")
-    assert await asyncio.to_thread(asked, "wrong") == 403
-    assert await asyncio.to_thread(asked, "right") == 403, "a code counts once, and a wrong one uses it up"
-    assert [e for e in room.entries() if e["act"] == "recover"] == []
-    token_file(room.folder / CODE, "right")
-    assert await asyncio.to_thread(asked, "right") == 200
+    return await asyncio.to_thread(ask)
 
 
 async def test_recovering_gives_nothing_back_that_a_room_owner_took_away(room: RunningRoom, shell: Shell) -> None:
@@ -228,6 +234,57 @@ async def test_a_stopped_room_is_recovered_and_a_folder_without_one_is_not(
     assert "There is no room in" in nowhere.err
     assert not (tmp_path / "nowhere").exists()
     assert recovering.CODE_BYTES >= 32
+
+
+def is_folder(file: Path, patch: pytest.MonkeyPatch) -> None:
+    file.unlink()
+    file.mkdir(0o700)
+
+
+def is_link(file: Path, patch: pytest.MonkeyPatch) -> None:
+    file.rename(file.with_name("elsewhere"))
+    file.symlink_to(file.with_name("elsewhere"))
+
+
+def is_on_a_full_disk(file: Path, patch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    patch.setattr("teamroom.server.app.write_private", fails)
+
+
+BROKEN = (
+    (is_folder, 1, "owner.token cannot be used: Is a directory. Earlier tokens remain valid."),
+    (is_link, NOT_AUTHORISED, "owner.token is a symbolic link"),
+    (is_on_a_full_disk, 1, "owner.token cannot be used: No space left on device. Earlier tokens remain valid."),
+)
+
+
+@pytest.mark.parametrize(("broken", "code", "why"), BROKEN)
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "stopped"])
+async def test_a_token_that_cannot_be_put_into_the_folder_is_refused_with_the_reason(
+    tmp_path: Path, is_running: bool, broken: Any, code: int, why: str
+) -> None:
+    folder = tmp_path / "the room"
+    async with contextlib.AsyncExitStack() as running:
+        room = await running.enter_async_context(running_room(folder, on_own_socket=True))
+        if not is_running:
+            await running.aclose()
+        shell = Shell(tmp_path, {"TEAMROOM_DATA": str(folder), "TEAMROOM_URL": room.url})
+        with pytest.MonkeyPatch.context() as patch:
+            broken(folder / OWNER_TOKEN, patch)
+            done = await shell.here("recover")
+            assert (done.code, why in done.err) == (code, True), done
+            assert "Fix: " in done.err
+            if is_running:
+                token_file(folder / CODE, "right")
+                assert await asked(room, "right") == 403
+                assert await status(room, room.owner_token) != 401
+
+
+async def test_a_code_that_is_no_file_of_its_user_is_refused(room: RunningRoom) -> None:
+    (room.folder / CODE).mkdir(0o700)
+    assert await asked(room, "right") == 403
 
 
 # ------------------------------------------------------------------ who the shell speaks as

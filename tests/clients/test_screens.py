@@ -42,6 +42,7 @@ async def busy_room(folder: Path) -> AsyncIterator[tuple[RunningRoom, Shell]]:
         note = "the password, which nobody has"
         await tester("update_task", task="T-2", fence=fence, status="blocked", blocked_on="@olga", note=note)
         await builder("post_message", text="Which region do we use?", kind="ask", to=["olga"])
+        await builder("request_decision", question="May it go to the customers, now that it is Friday?")
         await builder("declare_capabilities", capabilities=["report:2026-11-29T12:34:56Z", "2026-99-99T99:99:99Z"])
         await builder("post_message", text="The disk is full at 2026-11-29T12:34:56Z", kind="alert")
         await owner("pause", target=LONGEST_NAME, reason="since 2026-11-29T12:34:56Z it loops", for_seconds=7200)
@@ -70,6 +71,8 @@ async def test_no_width_loses_ids_titles_names_standings_or_numbers_and_open_tas
             for name, presence in ((LONGEST_NAME, "paused"), ("olga", ""), ("builder", "")):
                 assert f"@{name}" in roster, columns
                 assert presence in roster, columns
+            assert any(line.startswith("D-1") and "“May it" in line for line in screens["decide"]) or columns > 59
+            assert "“May it" in "\n".join(screens["decide"]), columns
             numbers = [int(line.split()[0]) for line in screens["receipts --limit 100"] if line[:1].isdigit()]
             assert set(numbers) == seqs, columns
             assert all("11-29 " in line for line in screens["receipts --limit 100"] if line[:1].isdigit()), columns
@@ -78,7 +81,17 @@ async def test_no_width_loses_ids_titles_names_standings_or_numbers_and_open_tas
                 assert any(line.startswith(subject) for line in screens["overnight --since 24h"]), (columns, subject)
 
 
-VIEWS = ("board", "board T-2", "roster", "receipts --limit 100", "stream", "overnight --since 24h", "policy", "plant")
+VIEWS = (
+    "board",
+    "board T-2",
+    "roster",
+    "receipts --limit 100",
+    "stream",
+    "overnight --since 24h",
+    "policy",
+    "plant",
+    "decide",
+)
 """The commands that show times or columns, of those that only read."""
 
 

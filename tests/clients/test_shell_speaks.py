@@ -1,6 +1,7 @@
 """What a person does from the shell: every command of messages and tasks, the inbox, and what follows the room."""
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -510,18 +511,50 @@ async def test_entries_that_come_during_an_export_are_left_out_and_it_says_so(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await team.person.here("task", "add", "one")
-    call = Room.call
+    call, numbers = Room.call, itertools.count()
 
     def busy(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Have something happen in the room before each read."""
-        call(self, "post_message", text=f"meanwhile {tool} {arguments}")
+        call(self, "post_message", text=f"meanwhile {next(numbers)}")
         return call(self, tool, request_id, **arguments)
 
     monkeypatch.setattr(Room, "call", busy)
-    lines = [json.loads(line) for line in (await team.person.here("export")).out.splitlines()]
+    done = await team.person.here("export")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    assert "The room was never still" in done.err
     seqs, end = [line["seq"] for line in lines if line["line"] == "entry"], lines[-1]
     assert seqs == list(range(1, end["upto"] + 1))
     assert end["from"] < end["upto"] < team.room.entries()[-1]["seq"]
+
+
+@promise("LOG1")
+async def test_the_tasks_and_the_log_of_an_export_are_those_of_one_moment(
+    team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await team.person.here("task", "add", "one")
+    await team.person.here("task", "add", "two")
+    call, passes = Room.call, list[int]()
+
+    def busy(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+        """Claim the first task after it was read, and edit it in the next pass."""
+        found = call(self, tool, request_id, **arguments)
+        if tool == "read_board" and arguments.get("task") == "T-1":
+            passes.append(1)
+            if len(passes) == 1:
+                call(self, "claim_task", task="T-1")
+            if len(passes) == 2:
+                call(self, "update_task", task="T-1", changes={"title": "three"})
+        return found
+
+    monkeypatch.setattr(Room, "call", busy)
+    done = await team.person.here("export")
+    lines = [json.loads(line) for line in done.out.splitlines()]
+    tasks = {line["task"]: line for line in lines if line["line"] == "task"}
+    assert (len(passes), done.err) == (3, "")
+    assert (tasks["T-1"]["state"], tasks["T-1"]["title"], tasks["T-2"]["state"]) == ("claimed", "three", "open")
+    entries, end = [line for line in lines if line["line"] == "entry"], lines[-1]
+    assert (end["from"], end["upto"], entries[-1]["seq"]) == (end["upto"],) * 3
+    assert [entry["act"] for entry in entries][-2:] == ["claim_task", "update_task"]
 
 
 async def test_an_export_that_fails_leaves_no_file_and_one_that_is_refused_for_a_while_goes_on(
@@ -563,6 +596,7 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     await team.agents["builder"]("claim_task", task="T-1")
     await team.agents["builder"]("hand_off", task="T-1", fence=1, to="olga", note="x")
     await team.person.here("post", "hello")
+    await team.agents["builder"]("request_decision", question="Deploy?", options=["now", "on monday"])
 
     async def found(*words: str) -> list[str]:
         done = await team.person.here("completion", "bash", "--", *words)
@@ -574,7 +608,9 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     assert await found("task", "assign", "T-1", "b") == ["builder"]
     assert await found("claim", "") == ["T-2"], "what can be claimed"
     assert await found("reply", "") == ["M-1"]
-    assert set(await found("read", "")) == {"T-1", "T-2", "M-1", "O-1"}
+    assert set(await found("read", "")) == {"T-1", "T-2", "M-1", "O-1", "D-1"}
+    assert await found("decide", "") == ["D-1"]
+    assert await found("decide", "D-1", "") == ["1", "2"]
     assert await found("handoff", "O") == ["O-1"]
     assert await found("handoff", "O-1", "") == ["accept", "decline"]
     assert await found("handoff", "T-1", "t") == ["tester"]

@@ -66,6 +66,21 @@ async def test_a_reason_that_mentions_nobody_is_said_so(room: RunningRoom, shell
     assert "@olga" not in done.err
 
 
+@promise("SAF8")
+async def test_what_a_text_of_each_command_lost_is_said_so(room: RunningRoom, shell: Shell) -> None:
+    await room.enroll("builder")
+    pasted = "\x1b[31mFAILED\x1b[0m tests/x.py\u200b"
+    for words in (
+        *(("post", pasted), ("ask", "builder", pasted), ("reply", "M-1", pasted)),
+        *(("task", "add", "log in", "--detail", pasted), ("claim", "T-1"), ("task", "note", "T-1", pasted)),
+    ):
+        done = await shell.here(*words)
+        assert done.code == 0, (words, done.err)
+        lost = "Removed from your text: 2 escape sequences and 1 invisible character." in done.err
+        assert lost == (pasted in words), words
+    assert "Removed" not in (await shell.here("post", "as it is")).err
+
+
 @promise("SAF2")
 def test_what_the_room_accepts_is_shown_as_it_is_and_what_it_removes_as_escapes() -> None:
     for text in LEGITIMATE.values():

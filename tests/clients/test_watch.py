@@ -188,7 +188,11 @@ def test_a_runtime_that_never_ran_is_started_at_once(room: WatchedRoom, is_seen:
         assert told["words"] == f"@builder was not started here yet, so it is started now ({told['task']})."
         assert told["number"] == 1
         if is_seen:
-            dog.until("repaired")
+            repaired = dog.until("repaired")
+            assert "@builder is connected after its first start here: " in repaired["words"]
+            assert repaired["restarts"] == 0
+            noted = room.owner("read_board", task=told["task"])["task"]["history"]
+            assert "Start 1 of 3 of @builder: it was not started here yet" in [entry["text"] for entry in noted]
         else:
             until((room.folder / "started").exists, "its command ran")
 
@@ -300,7 +304,7 @@ def test_after_three_restarts_the_owner_is_notified_once_and_no_more_restarts_fo
     kept = room.owner("read_board", task=task)["task"]
     assert (kept["state"], kept["holder"]) == ("open", None)
     notes = [entry["text"] for entry in kept["history"] if entry["kind"] == "working"]
-    assert [note.partition(" of")[0] for note in reversed(notes)] == ["Restart 1", "Restart 2", "Restart 3"]
+    assert [note.partition(" of")[0] for note in reversed(notes)] == ["Start 1", "Restart 2", "Restart 3"]
     once = room.shell("rex").run("watch", "--config", str(config), "--once")
     assert (once.code, once.out.splitlines()[0]) == (1, left_given_up(task))
 
@@ -336,12 +340,12 @@ def test_the_owner_learns_which_restarts_are_from_earlier_repairs_and_where_the_
         kill_9(room, "builder")
         dog.until("gave_up")
         output = f"Its output: {room.folder / 'runtimes.state' / 'builder.log'}, on the watchdog's machine."
-        assert told_last(room).splitlines()[-2:] == ["Restarts in earlier repairs: 1.", output]
+        assert told_last(room).splitlines()[-2:] == ["Starts in earlier repairs: 1.", output]
         assert told_last(room).count("ended with 3") == 2
         room.owner("repair", name="builder", found="try once more")
         dog.until("gave_up")
         lines = told_last(room).splitlines()
-        assert lines[-3:] == ["Restarts earlier in this repair: 2.", "Restarts in earlier repairs: 1.", output]
+        assert lines[-3:] == ["Starts earlier in this repair: 2.", "Starts in earlier repairs: 1.", output]
 
 
 def told_last(room: WatchedRoom) -> str:

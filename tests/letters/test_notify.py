@@ -291,7 +291,9 @@ async def test_old_letters_are_deleted_with_the_next_one(
 # ------------------------------------------------------------------ grouped, capped, quiet, left out
 
 
-async def test_notices_within_the_span_share_one_letter_with_a_line_each(tmp_path: Path, phone: Receiver) -> None:
+async def test_notices_within_the_span_share_one_letter_and_each_has_its_command(
+    tmp_path: Path, phone: Receiver
+) -> None:
     async with running_room(tmp_path / "room", **told(phone)) as room:
         (builder,) = await room.enroll("builder")
         for number in range(12):
@@ -302,9 +304,39 @@ async def test_notices_within_the_span_share_one_letter_with_a_line_each(tmp_pat
         ((title, body),) = phone.letters
         assert title == "[Teamroom] needs you (13)"
         lines = body.splitlines()
-        assert lines[:2] == [f"needs you: @builder asks in M-{n}: “question {n - 1}”" for n in (1, 2)]
-        first = entries(room, "post_message")[0]["seq"]
-        assert lines[10:] == ["… and 3 more", f"teamroom stream --after {first - 1}"]
+        assert lines[:20] == [
+            line
+            for n in range(1, 11)
+            for line in (f"needs you: @builder asks in M-{n}: “question {n - 1}”", f"  teamroom reply M-{n} …")
+        ]
+        eleventh = entries(room, "post_message")[10]["seq"]
+        assert lines[20:] == ["… and 3 more", f"teamroom stream --after {eleventh - 1}"]
+
+
+@promise("DEC5")
+async def test_a_letter_of_different_things_settles_each_and_has_no_other_step(tmp_path: Path, phone: Receiver) -> None:
+    link = {"notify_link": "https://wiki.example.org"}
+    async with running_room(tmp_path / "room", **told(phone, **link)) as room:
+        (builder,) = await room.enroll("builder")
+        await ask(builder)
+        digest = (await builder("request_decision", question="Deploy?"))["digest"]
+        await builder("create_task", title="paint", assign="olga")
+        await room.later(61)
+        (body,) = [body for _, body in phone.letters]
+        assert [line for line in body.splitlines() if not line.startswith("needs you: ")] == [
+            "  teamroom reply M-1 …",
+            f"  teamroom decide D-1 OPTION --digest {digest[:8]}",
+            "  teamroom claim T-1",
+            "https://wiki.example.org",
+        ]
+    page = {"public_url": "https://room.example.org"}
+    async with running_room(tmp_path / "other", **told(phone, **page)) as room:
+        (builder,) = await room.enroll("builder")
+        await ask(builder)
+        await builder("create_task", title="paint", assign="olga")
+        await room.later(61)
+        links = [line.strip() for line in phone.letters[-1][1].splitlines() if not line.startswith("needs you: ")]
+        assert links == ["https://room.example.org/messages/M-1", "https://room.example.org/tasks/T-1"]
 
 
 async def test_notices_beyond_the_hourly_cap_are_held_and_then_sent_as_one_letter(
@@ -399,7 +431,7 @@ async def test_after_quiet_hours_one_letter_has_everything_that_is_still_open(tm
         await owner("post_message", text="the old one", reply_to=answered)
         await room.later(HOUR)
         assert phone.titles[1:] == ["[Teamroom] needs you (2)"]
-        assert [line.split(": ")[-1] for line in phone.letters[1][1].splitlines()[:-1]] == ["“two”", "“three”"]
+        assert [line.split(": ")[-1] for line in phone.letters[1][1].splitlines()[::2]] == ["“two”", "“three”"]
 
 
 async def test_a_letter_that_was_written_before_the_quiet_hours_waits_through_them(

@@ -3,10 +3,6 @@
 import json
 import os
 import re
-import secrets
-import shlex
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +15,14 @@ from tests.libraries.install import cache_folder, installed, python
 from tests.support.promises import promise
 from tests.support.raw import reply
 from tests.support.room_in_thread import RoomInThread, room_in_thread
+from tests.support.terminals import ANSWER_SECONDS, Terminal, terminal
+from tests.support.terminals import LACKING as TERMINAL_LACKING
 from tests.support.watching import until
 
 CLIENT = "fast-agent"
 LACKING = [
     *([] if installed(CLIENT) else [f"make test-libraries installs {CLIENT} into {cache_folder()}"]),
-    *([] if shutil.which("tmux") else ["tmux shows its screen"]),
+    *TERMINAL_LACKING,
 ]
 
 pytestmark = [
@@ -33,36 +31,20 @@ pytestmark = [
     pytest.mark.skipif(bool(LACKING), reason="; ".join(LACKING)),
 ]
 
-START_SECONDS, ANSWER_SECONDS = 60.0, 30.0
-COLUMNS, LINES, HISTORY, BELOW_PROMPT = 150, 50, 2000, 3
+START_SECONDS = 60.0
+BELOW_PROMPT = 3
 PROMPT = "\N{HEAVY RIGHT-POINTING ANGLE QUOTATION MARK ORNAMENT}"
 
 
 @dataclass(frozen=True)
-class Screen:
-    """The terminal of a chat client, in tmux."""
-
-    server: str
-
-    def tmux(self, *words: str) -> str:
-        """Run a command of tmux; returns what it prints."""
-        command = ["tmux", "-L", self.server, *words]
-        return subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_SECONDS).stdout
-
-    @property
-    def text(self) -> str:
-        """All lines that the terminal shows and has shown."""
-        return self.tmux("capture-pane", "-p", "-S", f"-{HISTORY}")
+class Screen(Terminal):
+    """The terminal of a chat client."""
 
     @property
     def is_ready(self) -> bool:
         """Whether an empty prompt is on one of the last lines: a line about the client can be below it."""
         lines = [line.strip() for line in self.text.splitlines() if line.strip()]
         return PROMPT in lines[-BELOW_PROMPT:]
-
-    def keys(self, *names: str) -> None:
-        """Press keys by name."""
-        self.tmux("send-keys", *names)
 
     def write(self, text: str) -> None:
         """Type a line at the prompt, and press Enter once the terminal shows it."""
@@ -71,10 +53,6 @@ class Screen:
         self.tmux("send-keys", "-l", text)
         until(lambda: self.text.count(text[:30]) > before, f"{text!r} on the screen", ANSWER_SECONDS)
         self.keys("Enter")
-
-    def shows(self, pattern: str) -> None:
-        """Wait until the terminal shows something."""
-        until(lambda: re.search(pattern, self.text), f"{pattern!r} on the screen: {self.text[-1500:]}", ANSWER_SECONDS)
 
     def call(self, tool: str, **arguments: object) -> None:
         """Have the model call a tool."""
@@ -93,16 +71,11 @@ def chat(room: RoomInThread, folder: Path) -> Iterator[Screen]:
     token = call(room, "olga", "enroll", name="olga", chat=True)["token"]
     program = python(CLIENT).with_name(CLIENT)
     command = [str(program), "go", "--url", f"http://127.0.0.1:{room.port}/mcp", "--auth", token]
-    screen = Screen(f"teamroom-{secrets.token_hex(4)}")
-    environment = [f"HOME={folder}", f"PATH={os.environ['PATH']}", "LANG=C.UTF-8", "TERM=xterm-256color"]
-    line = shlex.join(["env", "-i", *environment, *command, "--model", "passthrough"])
-    size = ["-x", str(COLUMNS), "-y", str(LINES)]
-    screen.tmux("-f", "/dev/null", "new-session", "-d", *size, "-c", str(folder), line)
-    try:
+    environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"}
+    with terminal([*command, "--model", "passthrough"], environment, folder) as shown:
+        screen = Screen(shown.server)
         until(lambda: PROMPT in screen.text, "the prompt of the chat client", START_SECONDS)
         yield screen
-    finally:
-        screen.tmux("kill-server")
 
 
 def done_by_olga(room: RoomInThread) -> list[str]:

@@ -177,6 +177,8 @@ async def test_each_act_says_which_mention_in_its_texts_reaches_nobody(room_of_e
     await say(
         tester, "update_task", True, task="T-2", fence=fence, status="blocked", blocked_on="3600", note=f"again {said}"
     )
+    waits = await tester("update_task", task="T-2", fence=fence, status="blocked", blocked_on="@builder")
+    assert "not_reached" not in waits, "the task waits for that member, and nothing is said to it"
     await say(olga, "update_task", True, task="T-2", changes={"title": said})
     await say(olga, "update_task", True, task="T-2", changes={"detail": said})
     await say(tester, "hand_off", True, task="T-2", fence=fence, to="builder", note=said)

@@ -40,6 +40,9 @@ class Decision:
     asker: str
     to: set[str]
     until: float
+    told_at: float
+    """When those concerned should learn that it expires soon."""
+    told: bool = False
     state: str = "open"
     answer: str | None = None
     by: str | None = None
@@ -100,7 +103,9 @@ class Decisions(Model):
             asker, REQUEST_DECISION, self.once(), question="which?", options=OPTIONS, until=until, **given
         )
         assert code(reply) == "ok"
-        self.decisions[reply.decision] = Decision(asker, to or {OWNERS[asker]}, self.world.now + until)
+        self.decisions[reply.decision] = Decision(
+            asker, to or {OWNERS[asker]}, self.world.now + until, self.world.now + until - min(DAY, until / 4)
+        )
 
     @precondition(lambda self: self.decisions)
     @rule(name=members, option=st.sampled_from([*OPTIONS, "up"]), data=st.data())
@@ -243,6 +248,8 @@ class Decisions(Model):
             if decision.state == "open" and decision.until <= self.world.now:
                 decision.state = "expired"
                 self.settle(which)
+            elif decision.state == "open" and decision.told_at <= self.world.now:
+                decision.told = True
 
     @rule()
     def crash(self) -> None:
@@ -254,6 +261,26 @@ class Decisions(Model):
             (shown,) = self.world.read("fast", READ_DECISIONS, decision=which).decisions
             seen = (shown.state, shown.answer, shown.decided_by)
             assert seen == (decision.state, decision.answer, decision.by), which
+
+    @invariant()
+    def those_concerned_learn_once_that_a_decision_expires(self) -> None:
+        woken = self.world.look("""
+            select log.subject, log.act, member.name from log
+            join wake on wake.seq = log.seq join member on member.id = wake.member
+            where log.act in ('announce_expiry', 'expire_decision')
+        """)
+        expected = [
+            (which, "announce_expiry", name)
+            for which, decision in self.decisions.items()
+            if decision.told
+            for name in (*decision.to, decision.asker)
+        ]
+        expected += [
+            (which, "expire_decision", decision.asker)
+            for which, decision in self.decisions.items()
+            if decision.state == "expired"
+        ]
+        assert sorted(woken) == sorted(expected)
 
     @invariant()
     def tasks_wait_for_what_is_open_and_nothing_else(self) -> None:

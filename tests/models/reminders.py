@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
+from teamroom.server.acts.decisions.decisions import DECIDE, REQUEST_DECISION
 from teamroom.server.acts.members.members import ENROLL
 from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.messages.messages import POST_MESSAGE
@@ -30,7 +31,8 @@ from tests.models.declared import Missed
 from tests.models.world import CLOCK_STEPS, Decided, Model, Plan, code, own_statement
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
-FIRST = {"task": 30 * MINUTE, "blocked": DAY, "ask": 15 * MINUTE}
+FIRST = {"task": 30 * MINUTE, "blocked": DAY, "ask": 15 * MINUTE, "decision": 15 * MINUTE}
+LETTERS = {"task": "T", "ask": "M", "decision": "D"}
 CAP, A_DAY, AN_HOUR = 3, 4, 5
 LIVE = 5 * MINUTE
 LEASE_OF_LEAD = 60.0
@@ -95,6 +97,8 @@ class Reminders(Model):
         self.number = 0
         self.tasks: dict[int, Task] = {}
         self.asks: dict[int, tuple[str, str]] = {}
+        self.decisions: dict[int, float] = {}
+        """Until when each open decision may be made."""
         self.owed: dict[Key, Owed] = {}
         self.called = dict.fromkeys(NAMES, 0.0)
         self.declared = dict.fromkeys(NAMES, (0.0, 0.0))
@@ -116,6 +120,8 @@ class Reminders(Model):
         kind, number, name = key
         if kind == "ask":
             return number in self.asks
+        if kind == "decision":
+            return self.decisions.get(number, 0.0) > self.world.now
         task = self.tasks[number]
         if task.state == "open":
             return task.assigned == name
@@ -210,7 +216,7 @@ class Reminders(Model):
             self.told.append((kind, self.written_as(key)))
 
     def written_as(self, key: Key) -> str:
-        return f"{'T' if key[0] == 'task' else 'M'}-{key[1]}"
+        return f"{LETTERS[key[0]]}-{key[1]}"
 
     def nothing_is_left_out(self) -> None:
         """What a tick leaves: no slot that passed undecided, unless the room may send nothing more this hour."""
@@ -370,6 +376,23 @@ class Reminders(Model):
         if code(reply) == "ok":
             del self.asks[number]
 
+    @precondition(lambda self: len(self.decisions) < 3)
+    @rule(asker=agents, until=st.sampled_from([2 * HOUR, 2 * DAY]))
+    def ask_to_decide(self, asker: str, until: float) -> None:
+        self.number += 1
+        reply = self.call(asker, REQUEST_DECISION, question=f"which {self.number}?", until=until)
+        if code(reply) == "ok":
+            number = int(reply.decision[2:])
+            self.decisions[number] = self.world.now + until
+            self.owes("decision", number, "olga")
+
+    @precondition(lambda self: self.decisions)
+    @rule(data=st.data())
+    def decide(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(list(self.decisions)))
+        reply = self.call("olga", DECIDE, decision=f"D-{number}", option="yes")
+        assert code(reply) == ("ok" if self.decisions.pop(number) > self.world.now else "expired")
+
     @precondition(lambda self: self.tasks)
     @rule(name=names, data=st.data())
     def say_on_it(self, name: str, data: st.DataObject) -> None:
@@ -420,7 +443,12 @@ class Reminders(Model):
 
     @rule(name=agents, seconds=spans, by=holders)
     def kill_and_revive(self, name: str, seconds: float, by: str) -> None:
-        """What it held is free; what it still owes once it is revived goes on from the last slot, counted anew."""
+        """What it held is free, and what was assigned to it is anyone's: that is settled before any later slot.
+
+        What it still owes once it is revived goes on from the last slot, counted anew.
+        """
+        for holder in ("first", "second"):
+            self.tick(holder)
         assert code(self.call("olga", KILL, target=name, reason="a test")) == "ok"
         self.paused.pop(name, None)
         self.missed.end_pause(name)
@@ -428,10 +456,14 @@ class Reminders(Model):
         for number, task in self.tasks.items():
             if task.holder == name and task.state in ("claimed", "blocked"):
                 task.state, task.holder, task.moved = "open", None, self.world.now
-                if task.assigned is not None:
-                    self.owes("task", number, task.assigned)
+                if task.assigned not in (None, name):
+                    self.owes("task", number, str(task.assigned))
         self.world.now += seconds
-        self.tick(by)
+        for task in self.tasks.values():
+            if task.assigned == name and task.state not in ("done", "cancelled"):
+                task.assigned, task.moved = None, self.world.now
+        for holder in (by, "first", "second"):
+            self.tick(holder)
         token = self.world.act("olga", ENROLL, name=name, revive=True).token
         self.world.callers[name] = self.world.identify(token)
         self.called["olga"] = self.world.now

@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from teamroom.resources.page.shared import JOIN_SECONDS, KEPT, STALE_SECONDS, Sh
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom
-from tests.support.visitors import Visitor, visitor
+from tests.support.visitors import Shown, Visitor, visitor
 
 pytestmark = house
 
@@ -51,9 +53,9 @@ class Changes:
 
 
 @contextlib.asynccontextmanager
-async def following(room: RunningRoom, browser: Visitor) -> AsyncIterator[Changes]:
+async def following(room: RunningRoom, browser: Visitor, path: str = "/changes") -> AsyncIterator[Changes]:
     before = room.room.push.count
-    async with browser.http.stream("GET", "/changes") as answer:
+    async with browser.http.stream("GET", path) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
         async with asyncio.timeout(BOUND_SECONDS):
             while room.room.push.count == before:
@@ -119,7 +121,87 @@ async def test_a_frame_is_sent_only_to_who_may_still_read(room: RunningRoom) -> 
             assert "Not for a paused reader" not in json.dumps(await changes.rest())
 
 
+async def test_pages_of_other_things_are_told_what_changed_by_name_alone(room: RunningRoom) -> None:
+    olga = await room.connect("olga")
+    async with visitor(room) as browser, following(room, browser, "/changes?names=1") as changes:
+        await olga("set_policy", name="wip_cap", value=7)
+        while "settings" not in (event := await changes.next())["own"]:
+            pass
+        await olga("post_message", text="Said")
+        while "stream" not in (event := await changes.next())["own"]:
+            pass
+        assert event["shared"] == {}
+    async with visitor(room) as browser, following(room, browser) as changes:
+        await olga("set_policy", name="wip_cap", value=8)
+        assert "settings" not in (await changes.next())["own"], "the home page shows no setting"
+
+
 # ------------------------------------------------------------------ one render for all
+
+
+def renders_of(room: RunningRoom) -> int:
+    shared: Shared = getattr(room.room._on_changed, "__self__").shared  # noqa: B009
+    return shared.renders
+
+
+async def test_open_pages_ask_again_for_what_is_below_the_head_and_share_it(room: RunningRoom) -> None:
+    (builder,) = await room.enroll("builder")
+    await room.enroll("hanna", kind="human", role="owner")
+    async with visitor(room) as olga, visitor(room, "hanna") as hanna:
+        for path in ("/log?as=main", "/overnight?hours=8&as=main", "/log?actor=builder&as=main"):
+            await builder("post_message", text=f"@olga before {path}", kind="ask")
+            before = renders_of(room)
+            pages = await asyncio.gather(*(browser.get(path) for browser in (olga, hanna) for _ in range(5)))
+            assert renders_of(room) == before + 1
+            assert len({page.answer.text for page in pages}) == 1
+            assert "<html" not in pages[0].answer.text
+            assert f"before {path}" in pages[0].text
+        personal = [(await browser.get("/settings?as=main")).text for browser in (olga, hanna)]
+        assert [f"@{name}, owner" in text for name, text in zip(("olga", "hanna"), personal, strict=True)] == [True] * 2
+
+
+async def test_what_is_shared_is_shown_only_to_who_may_read_it(room: RunningRoom) -> None:
+    await room.enroll("hanna", kind="human", role="member")
+    olga = await room.connect("olga")
+    async with visitor(room) as owner, visitor(room, "hanna") as hanna:
+        assert "sign_in" not in (await hanna.get("/log?as=main")).text
+        for _ in range(2):
+            full, small = await owner.get("/log?as=main"), await hanna.get("/log?as=main")
+            assert ("checked entries" in full.text, "checked entries" in small.text) == (True, False)
+        await olga("pause", target="hanna", reason="x")
+        assert (await hanna.get("/log?as=main")).status == 403
+    async with visitor(room, None) as stranger:
+        assert (await stranger.http.get("/log?as=main")).status_code == 401
+
+
+async def test_an_open_page_of_the_night_goes_on_with_the_look_that_it_began(room: RunningRoom) -> None:
+    (builder,) = await room.enroll("builder")
+    async with visitor(room) as browser:
+        await browser.get("/overnight")
+        room.time.forward(3 * 3600)
+        await builder("request_decision", question="Ship it?", options=["yes", "no"], to=["olga"])
+        room.time.forward(3 * 3600)
+        opened = await browser.get("/overnight")
+        asked = re.search(r'data-again="([^"]+)"', opened.answer.text)
+        assert asked is not None
+        room.time.forward(3600)
+        await builder("create_task", title="Later in the night")
+        again = await browser.get(f"/overnight?{asked[1].replace('&amp;', '&')}&as=main")
+        since = [re.search(r'datetime="([^"]+)"', page.answer.text) for page in (opened, again)]
+        assert since[0] is not None
+        assert since[1] is not None
+        gap = datetime.fromisoformat(since[0][1]) - datetime.fromisoformat(since[1][1])
+        assert abs(gap) <= timedelta(seconds=2)
+        assert "since you last looked" in again.text
+        assert entries(again) > entries(opened)
+        later = await browser.get("/overnight")
+        assert entries(later) < entries(again), "the next look begins where the last one ended"
+
+
+def entries(page: Shown) -> int:
+    found = re.search(r": ([0-9]+) entr", page.text)
+    assert found is not None
+    return int(found[1])
 
 
 class Renders:
@@ -182,5 +264,6 @@ def test_every_file_of_the_page_is_known_and_every_library_is_the_one_that_was_c
     assert found == {*FILES, *licences}
     for one in VENDORED:
         assert hashlib.sha256((FOLDER / one.file).read_bytes()).hexdigest() == one.sha256
-    for path in (*FOLDER.parent.rglob("*.html"), FOLDER / "page.js", FOLDER / "page.css"):
+    own = [FOLDER / file for file in FILES if not file.startswith("vendor/")]
+    for path in (*FOLDER.parent.rglob("*.html"), *own):
         assert "://" not in path.read_text().replace("http://www.w3.org/", ""), f"{path} names another host"

@@ -11,13 +11,16 @@ import anyio.lowlevel
 import pytest
 
 from teamroom.clients.local.demo.clock import STORY_SECONDS
+from teamroom.resources.page.assets import assets
 from teamroom.resources.page.shared import JOIN_SECONDS, Shared
 from teamroom.resources.page.views import VIEWS
+from teamroom.server.clock import WallTime
+from teamroom.server.health import BACKUPS
 from teamroom.server.store.folder import DATABASE
 from tests.support.demo import play_demo
-from tests.support.promises import house
+from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, Time, running_room
-from tests.support.visitors import Visitor, visitor
+from tests.support.visitors import Shown, Visitor, visitor
 
 pytestmark = house
 
@@ -60,6 +63,19 @@ async def test_the_first_page_answers_the_four_questions(room: RunningRoom) -> N
     assert re.search(r"T-1 claimed Build the page @builder", text)
 
 
+@promise("PRS2")
+async def test_each_page_with_members_marks_a_mode_that_nothing_keeps_and_says_when_a_member_answers(
+    room: RunningRoom,
+) -> None:
+    (codex,) = await room.enroll("codex", mode="live")
+    await codex("check_in")
+    async with visitor(room) as browser:
+        for path in ("/", "/members", "/members/codex"):
+            text = (await browser.get(path)).text
+            assert "live (no listener)" in text, path
+            assert "no listener: it answers when its owner opens it" in text, path
+
+
 @pytest.mark.parametrize("view", [view.name for view in VIEWS])
 async def test_every_address_of_the_page_is_shown(room: RunningRoom, view: str) -> None:
     found = await work(room)
@@ -78,6 +94,37 @@ async def test_every_address_of_the_page_is_shown(room: RunningRoom, view: str) 
         assert len(shown.ids) == len(set(shown.ids)), "no two elements have one id"
         for link in set(shown.links) - {"#main"}:
             assert (await browser.get(link)).status == 200, link
+
+
+async def test_no_two_buttons_of_a_page_have_one_name_unless_they_do_the_same(room: RunningRoom) -> None:
+    found = await work(room)
+    builder, checker, olga = found["builder"], found["checker"], found["olga"]
+    await builder("request_decision", question="Which port?", options=["yes", "no"])
+    await checker("post_message", text="@olga which host?", kind="ask")
+    for title in ("One", "Two"):
+        task = (await olga("create_task", title=title, review="olga"))["task"]
+        fence = (await checker("claim_task", task=task))["fence"]
+        await checker("complete_task", task=task, fence=fence, summary="x", evidence=[{"kind": "test", "ref": "x"}])
+        offered = (await olga("create_task", title=f"{title} more"))["task"]
+        fence = (await builder("claim_task", task=offered))["fence"]
+        await builder("hand_off", task=offered, fence=fence, to="olga", note="x")
+        await olga("authorize", to="builder", scope=f"deploy:{title}")
+        await olga("notify", add_channel=f"json://example.org/{title}")
+    await olga("pause", target="checker", reason="x")
+    paths = [
+        *(path for view in VIEWS if re.fullmatch(view.pattern, path := f"/{view.name}")),
+        *("/", "/tasks/T-1", "/tasks/T-2", "/members/builder", "/members/checker", "/decisions/D-1"),
+        *(f"/messages/{found['message']}", "/tasks/T-99"),
+    ]
+    async with visitor(room) as browser:
+        shown = [await browser.get(path) for path in paths]
+        shown.append(await browser.send((await browser.get("/enrol")).form("enroll"), name="newcomer"))
+    for page in shown:
+        does: dict[str, str] = {}
+        assert page.buttons
+        for name, act in page.buttons:
+            assert name.partition(" ")[2]
+            assert does.setdefault(name, act) == act, f"two buttons are called {name}"
 
 
 async def test_an_address_of_nothing_is_refused_with_what_to_do(room: RunningRoom) -> None:
@@ -200,6 +247,24 @@ async def test_a_refusal_is_shown_with_its_fix_and_the_way_back(room: RunningRoo
         assert "/" in refused.links
 
 
+@promise("SAF8", "HND4")
+async def test_what_a_text_lost_and_whom_it_does_not_reach_is_shown_with_the_way_back(room: RunningRoom) -> None:
+    await work(room)
+    async with visitor(room) as browser:
+
+        async def add(title: str, detail: str) -> Shown:
+            return await browser.send((await browser.get("/")).form("create_task"), title=title, detail=detail)
+
+        for title, detail, said in (
+            ("tell @bulder", "x", "@bulder reaches nobody: no member has this name; near: @builder"),
+            ("log in", "a\x1b[31mb", "Removed from your text: 1 escape sequence."),
+        ):
+            shown = await add(title, detail)
+            assert said in shown.text, shown.text
+            assert "/" in shown.links
+        assert "Back" not in (await add("as it is", "x")).text
+
+
 async def test_a_person_enrols_an_agent_whose_token_is_shown_once(room: RunningRoom) -> None:
     async with visitor(room) as browser:
         shown = await browser.send((await browser.get("/enrol")).form("enroll"), name="newcomer")
@@ -286,14 +351,34 @@ async def test_a_person_who_may_not_stop_others_sees_no_button_for_it(room: Runn
 async def test_the_log_says_whether_the_entries_that_it_shows_verify(room: RunningRoom) -> None:
     await work(room)
     async with visitor(room) as browser:
-        assert "each follows from the one before" in (await browser.get("/log")).text
-        assert "The seal of the log's end: " in (await browser.get("/log")).text
+        text = (await browser.get("/log")).text
+        assert re.search(r"This page checked entries 1 to [0-9]+ just now, and no others", text)
+        assert "No backup has checked all entries yet. On the room's machine, teamroom verify checks all" in text
+        assert "The seal of the log's end: " in text
+        room.room.health.looked_at(BACKUPS, WallTime(room.time()), "")
+        text = (await browser.get("/log")).text
+        assert re.search(r"All entries were checked last with the newest backup, made [0-9]+ \w+ [0-9:]+ UTC", text)
         with closing(sqlite3.connect(room.folder / DATABASE)) as forger:
             forger.execute("update log set summary = 'nothing happened' where seq = 6")
             forger.commit()
         shown = (await browser.get("/log")).text
         assert "Entry 6 is wrong: its content was changed" in shown
-        assert "each follows" in (await browser.get("/log?after=6")).text
+        assert "follows from the one before" in (await browser.get("/log?after=6")).text
+
+
+async def test_the_pages_own_files_are_compressed_for_who_takes_it_and_nothing_that_is_secret(
+    room: RunningRoom,
+) -> None:
+    async with visitor(room) as browser:
+        for path, file in assets().items():
+            small = await browser.http.get(path, headers={"accept-encoding": "gzip, deflate, br"})
+            whole = await browser.http.get(path, headers={"accept-encoding": "identity"})
+            assert small.headers["content-encoding"] == "gzip"
+            assert int(small.headers["content-length"]) < int(whole.headers["content-length"]) == len(file.body)
+            assert small.content == whole.content == file.body
+            assert "content-encoding" not in whole.headers
+            assert small.headers["vary"] == "accept-encoding"
+        assert "content-encoding" not in (await browser.http.get("/")).headers
 
 
 async def test_a_hand_off_is_declined_with_the_form_of_all_arguments(room: RunningRoom) -> None:

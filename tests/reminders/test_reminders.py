@@ -1,5 +1,6 @@
 """Reminders: one for each slot, fewer and fewer, silent for a reason, and ended only by what really moves."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,11 @@ async def here(room: RunningRoom, member: Member, hours: float) -> None:
         await room.later(5 * MINUTE)
 
 
+async def decision_page(member: Member) -> Any:
+    content = (await member.client.read_resource("teamroom://decisions/D-1")).contents[1]
+    return json.loads(content.text)
+
+
 async def ledger(room: RunningRoom, member: Member, task: str) -> list[tuple[str, str]]:
     shown = (await member("read_board", task=task))["task"]["reminders"]
     return [(slot["outcome"], slot["reason"]) for slot in reversed(shown)]
@@ -221,6 +227,42 @@ async def test_reminders_of_an_ask_continue_until_it_is_answered_in_its_thread(r
     await here(room, asked, 3)
     assert len(acts(room, "remind")) == 1
     assert (await asked("check_in"))["reminders"] == []
+
+
+@promise("REM1", "DEC5")
+async def test_a_person_is_reminded_of_an_open_decision_until_it_is_made(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder")
+    await builder("request_decision", question="Deploy?")
+    await room.later(16 * MINUTE)
+    await room.later(15 * MINUTE)
+    assert [entry["subject"] for entry in acts(room, "remind")] == ["D-1"] * len(acts(room, "remind"))
+    (owed,) = (await owner("check_in"))["reminders"]
+    assert (owed["rule"], owed["subject"]) == ("decision", "D-1")
+    shown = await decision_page(owner)
+    slots = [(slot["rule"], slot["member"]) for slot in shown["reminders"]]
+    assert slots == [("decision", "olga")] * owed["times"]
+    await owner("decide", decision="D-1", option="yes")
+    sent = len(acts(room, "remind"))
+    await room.later(3 * HOUR)
+    assert len(acts(room, "remind")) == sent
+    assert (await owner("check_in"))["reminders"] == []
+
+
+@promise("REM2")
+async def test_reminders_of_a_decision_end_at_the_cap_as_those_of_an_ask_do(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", reminders_per_task=2) as room:
+        owner = await room.owner()
+        (builder,) = await room.enroll("builder")
+        await builder("request_decision", question="Deploy?")
+        for _ in range(45):
+            await owner("heartbeat")
+            await room.later(4 * MINUTE)
+        line = "@olga is reminded: @builder waits for your decision D-1 for another 7 d: decide"
+        assert [entry["summary"] for entry in acts(room, "remind")] == [line] * 2
+        (told,) = acts(room, "escalate")
+        assert told["subject"] == "D-1"
+        assert "despite 2 reminders" in told["summary"]
 
 
 @promise("HND5")

@@ -250,17 +250,21 @@ steps = st.sampled_from([Step("a", "/tasks/T-1"), Step("b", "/messages/M-1")])
              min_size=1, max_size=40),
     st.sampled_from(["", "https://room.example/team"]),
 )  # fmt: skip
-def test_a_letter_is_short_counts_every_matter_and_ends_with_one_step(notices: list[Notice], page: str) -> None:
+def test_a_letter_is_short_counts_every_matter_and_has_the_step_of_each(notices: list[Notice], page: str) -> None:
     found = letter(notices, LetterPlace("acme", page, "https://room.example"))
     lines = found.body.splitlines()
     assert found.title.startswith("[Teamroom acme] ")
-    assert len(lines) == min(len(notices), LINES) + (len(notices) > LINES) + 2
+    shown, more = notices[:LINES], notices[LINES:]
+    is_shared = len({notice.step for notice in notices}) == 1
+    steps = [notices[0].step] if is_shared else [notice.step for notice in shown]
+    if more and not is_shared:
+        steps.append(Step(f"teamroom stream --after {more[0].seq - 1}", "/"))
+    words = [f"{page}{step.path}" if page else step.command for step in steps]
+    assert [line.strip() for line in lines if line.strip() in set(words)] == words
     assert lines[-1] == "https://room.example"
-    following = {notice.step for notice in notices}
-    expected = following.pop() if len(following) == 1 else Step(f"teamroom stream --after {notices[0].seq - 1}", "/")
-    assert lines[-2] == (f"{page}{expected.path}" if page else expected.command)
-    more = int(lines[LINES].split()[2]) if len(notices) > LINES else 0
-    assert len([line for line in lines if line.endswith(": what")]) + more == len(notices)
+    assert len(lines) == len(shown) + bool(more) + len(words) + 1
+    assert sum(line == f"… and {len(more)} more" for line in lines) == bool(more)
+    assert len([line for line in lines if line.endswith(": what")]) == len(shown)
     numbers = [
         part.partition(" (")[2].rstrip(")") or "1" for part in found.title.removeprefix("[Teamroom acme] ").split(", ")
     ]

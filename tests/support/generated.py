@@ -23,7 +23,7 @@ from teamroom.server.settings import Settings
 from tests.bench.schemas import characters
 from tests.harness import told
 from tests.house.attacks import ATTACKS, row
-from tests.support import pictures, tools_page
+from tests.support import join_pages, pictures, tools_page
 from tests.support.demo import StillTime, in_order, play_demo
 from tests.support.pages import PAGES, read, with_parts
 from tests.support.promises import PLANNED, PROMISES
@@ -59,6 +59,7 @@ async def written(folder: Path) -> dict[str, str]:
         "commands": commands(Shell(folder)),
         "speaking": speaking(Shell(folder)),
         told.PART: table(told.head(), told.rows()),
+        **join_pages.written(),
     }
     async with running_room(folder / "room") as room:
         texts |= await of_a_room(room)

@@ -134,8 +134,8 @@ def request(method: str, path: str, headers: Headers, body: bytes = b"") -> byte
     return f"{method} {path} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body
 
 
-def posted(port: int, token: str | None, body: bytes, headers: Headers = ()) -> bytes:
-    """A POST to the MCP endpoint with all that a good one has; given headers take the place of these."""
+def posted(port: int, token: str | None, body: bytes, headers: Headers = (), path: str = "/mcp") -> bytes:
+    """A POST to the MCP endpoint, or to another path. Given headers take the place of those that a good one has."""
     fixed = {
         "host": f"127.0.0.1:{port}",
         "content-type": "application/json",
@@ -144,7 +144,7 @@ def posted(port: int, token: str | None, body: bytes, headers: Headers = ()) -> 
         **({"authorization": f"Bearer {token}"} if token is not None else {}),
     }
     given = {name.lower() for name, _ in headers}
-    return request("POST", "/mcp", [*((n, v) for n, v in fixed.items() if n not in given), *headers], body)
+    return request("POST", path, [*((n, v) for n, v in fixed.items() if n not in given), *headers], body)
 
 
 def modern_headers(method: str, name: str | None = None) -> list[tuple[str, str]]:

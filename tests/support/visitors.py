@@ -18,7 +18,7 @@ BEGINS = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", 
 
 @dataclass
 class FormShown:
-    """A form of a page: where it is sent, what stands in it, and its buttons by what they say."""
+    """A form of a page: where it is sent, what stands in it, and its buttons by what they show."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
@@ -39,6 +39,10 @@ class Shown(HTMLParser):
         self.attributes: set[str] = set()
         self._button: tuple[str, str] | None = None
         self._in_button: list[str] | None = None
+        self._in_hidden = False
+        self._named: list[str] | None = None
+        self.buttons: list[tuple[str, str]] = []
+        """What a reader can press: each button and each summary, by its whole name, with what it does."""
         self._select = self._area = ""
         self.feed(answer.text)
         self.close()
@@ -54,6 +58,10 @@ class Shown(HTMLParser):
         self.attributes |= found.keys()
         if "id" in found:
             self.ids.append(found["id"])
+        if tag in ("button", "summary") and "hidden" not in found:
+            self._named = []
+        if tag == "span" and found.get("class") == "hidden":
+            self._in_hidden = True
         if tag == "a":
             self.links.append(found.get("href", ""))
         elif tag == "form":
@@ -80,6 +88,11 @@ class Shown(HTMLParser):
             self.forms[-1].fields[name] = found.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
+        if tag == "span":
+            self._in_hidden = False
+        if tag in ("button", "summary") and self._named is not None:
+            self.buttons.append((f"{tag} {' '.join(''.join(self._named).split())}", self._does(tag)))
+            self._named = None
         if tag == "button" and self._in_button is not None:
             if self.forms:
                 self.forms[-1].buttons[" ".join("".join(self._in_button).split())] = self._button
@@ -91,10 +104,19 @@ class Shown(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.words += data + " "
-        if self._in_button is not None:
+        if self._named is not None:
+            self._named.append(data)
+        if self._in_button is not None and not self._in_hidden:
             self._in_button.append(data)
         if self._area and self.forms:
             self.forms[-1].fields[self._area] += data
+
+    def _does(self, tag: str) -> str:
+        """What a button does: two that send the same form to the same end do the same."""
+        if tag == "summary" or not self.forms:
+            return f"opens {len(self.buttons)}"
+        fields = {name: value for name, value in self.forms[-1].fields.items() if name != "then"}
+        return f"{self.forms[-1].action} {fields} {self._button}"
 
     def form(self, action: str, button: str | None = None, **fixed: str) -> FormShown:
         """The form for an act, with these values in it."""

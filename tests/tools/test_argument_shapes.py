@@ -115,7 +115,7 @@ def shapes(value: Any, annotation: Any) -> Iterator[Any]:
             yield from ({**value, name: shape} for shape in shapes(inner, fields_of(wanted)[name].annotation))
     elif wanted in (int, float) and not isinstance(value, bool):
         yield from (str(value), float(value), f"{value}.0")
-    elif re.fullmatch(r"[TMO]-1", str(value)) and wanted is not str:
+    elif re.fullmatch(r"[A-Z]-1", str(value)) and wanted is not str:
         yield from (value.lower(), "#1", "1", 1)
     elif get_origin(wanted) is Literal:
         yield from (value.upper(), f" {value.capitalize()} ")
@@ -284,6 +284,29 @@ def test_a_spelling_is_read_as_the_rooms_own(written: str, meant: str) -> None:
 
 
 # ------------------------------------------------------------------ through the real server
+
+
+async def test_an_id_is_read_in_every_spelling_also_where_other_texts_may_be(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        (builder,) = await room.enroll("builder")
+        owner = await room.owner()
+        for title in ("paint", "roof"):
+            await owner("create_task", title=title)
+        await builder("request_decision", question="paint it now?")
+        fence = (await builder("claim_task", task="T-1"))["fence"]
+        for written, meant in {"t-2": "T-2", " T-2 ": "T-2", "#2": "T-2", "d-1": "D-1", "@OLGA": "@olga"}.items():
+            reply = await builder("update_task", task="T-1", fence=fence, status="blocked", blocked_on=written)
+            assert reply["blocked_on"] == meant, written
+            await builder("update_task", task="T-1", fence=fence, status="working", note=f"not on {written}")
+        unclear = await builder.refused("update_task", task="T-1", fence=fence, status="blocked", blocked_on="a-2")
+        assert unclear["code"] == "invalid", "nothing waits for an authorisation, nor for the task of its number"
+        about = (await owner("read_receipts", subject="T-2"))["receipts"]
+        assert about
+        for written in ("t-2", "#2", " t-2 "):
+            assert (await owner("read_receipts", subject=written))["receipts"] == about
+        assert (await owner.refused("redact", what="#2", reason="x"))["code"] == "invalid", "a task, or an entry?"
+        assert (await owner("redact", what="t-2", reason="x"))["what"] == "T-2"
+        assert (await builder("check_in", mode="On_Demand"))["standing"] == "active"
 
 
 async def test_calls_of_real_clients_are_carried_out_and_the_reply_names_what_was_left_out(tmp_path: Path) -> None:

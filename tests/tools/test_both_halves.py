@@ -20,7 +20,7 @@ pytestmark = house
 SAID = (
     *("task", "message", "offer", "fence", "lease_until", "expires_at", "until", "state", "holder", "reviewer"),
     *("cursor", "standing", "target", "name", "token", "token_id", "url", "receipt", "by", "reason", "next", "brief"),
-    *("to", "from", "presence", "note", "title", "question", "left_out", "not_woken", "value", "origin"),
+    *("to", "from", "presence", "note", "title", "question", "left_out", "not_woken", "value", "origin", "blocked_on"),
 )
 """The members of a reply that its text must say too: ids, fences, leases, who, until when, and the next step."""
 

@@ -4,6 +4,7 @@ from teamroom.server.acts.decisions.decisions import Decisions
 from teamroom.server.facts.decision import DecisionShown
 from teamroom.server.rules.text import cite, inline
 from teamroom.tools.words.phrases import count, quote, shorten
+from teamroom.tools.words.reminders import render_reminders
 
 
 def render_decision(shown: DecisionShown) -> str:
@@ -44,6 +45,6 @@ def render_decision_in_full(shown: DecisionShown) -> str:
 def render_decisions(reply: Decisions) -> str:
     """One decision in full, or the open ones, one line each."""
     if len(reply.decisions) == 1 and not reply.more:
-        return render_decision_in_full(reply.decisions[0])
+        return render_decision_in_full(reply.decisions[0]) + render_reminders(reply.reminders)
     more = [f"and {count(reply.more, 'decision')} more"] if reply.more else []
     return "\n".join([*map(render_decision, reply.decisions), *more]) or "No decision is open."

@@ -1,6 +1,7 @@
 """Members in words."""
 
-from teamroom.server.acts.members.roster import MemberShown, Roster, Stop
+from teamroom.server.acts.members.roster import HarnessShown, MemberShown, Roster, Stop
+from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.text import cite, describe_mode
 from teamroom.server.rules.wakes import say_unverified
 from teamroom.tools.words.capabilities import render_capability
@@ -25,6 +26,13 @@ def render_stop(standing: str, stop: Stop) -> str:
     return f"; {standing}{whom} by @{stop.by} since {stop.since}{until}: {cite(stop.reason)}"
 
 
+def render_harness(harness: HarnessShown) -> str:
+    """What a harness reports, and when it last asked the room before it used a tool of its own."""
+    doing = describe_doing(harness.doing, harness.tool, harness.since or "")
+    asked = f"{harness.name} last asked the gate {harness.gate}" if harness.gate else ""
+    return "; ".join(part for part in (doing, asked) if part) or f"{harness.name} has hooks"
+
+
 def render_member(member: MemberShown) -> str:
     """A member in one line."""
     can = ", ".join(render_capability(c) for c in member.capabilities)
@@ -39,6 +47,7 @@ def render_member(member: MemberShown) -> str:
         + (f"; {member.answers}" if member.answers else "")
         + say_unverified(member)
         + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")
+        + (f"; {render_harness(member.harness)}" if member.harness else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")

@@ -1,5 +1,13 @@
 """The folder of a demo's room: a demo never uses the folder of a real room, nor of a running one."""
 
+import contextlib
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from teamroom.clients.local.demo.mark import is_demo, mark_demo
@@ -15,6 +23,15 @@ from teamroom.server.settings import KEPT_PORT
 from teamroom.server.store.folder import DATABASE, KEY, SEAL, find_holder, locked, make_private
 from teamroom.server.store.sqlite.connect import SUFFIXES
 from teamroom.server.store.sqlite.reserve import RESERVE
+
+PREFIX = "teamroom-demo-"
+"""How the name of a temporary folder of a demo begins."""
+
+ROOM = "room"
+"""The folder of the room in it."""
+
+LEFTOVERS = 100
+"""How many folders one demo looks at to find those that killed demos left."""
 
 FILES = (
     *(f"{DATABASE}{suffix}" for suffix in ("", *SUFFIXES)),
@@ -36,6 +53,36 @@ def prepare_folder(folder: Path) -> None:
         mark_demo(folder)
         for path in (*(folder / name for name in FILES), *sorted((folder / MEMBERS).glob(TOKENS))):
             path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """Yield a private folder for a demo, which is removed at the end. What demos left that were killed goes first."""
+    _remove_leftovers(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as home, _held(Path(home)):
+        yield Path(home)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove the folders of this user's demos whose process is dead: nobody holds them."""
+    for home in islice(parent.glob(f"{PREFIX}*"), LEFTOVERS):
+        with contextlib.suppress(OSError, Failure):
+            found = home.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and stat.S_IMODE(found.st_mode) == 0o700:
+                with _held(home):
+                    if is_demo(home / ROOM):
+                        shutil.rmtree(home)
+
+
+@contextlib.contextmanager
+def _held(home: Path) -> Iterator[None]:
+    """Hold a demo's folder for as long as this process lives. Raises BlockingIOError if another one does."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_running(folder: Path) -> None:

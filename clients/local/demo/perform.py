@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from teamroom.clients.local.demo.clock import STORY_SECONDS, StoryClock
-from teamroom.clients.local.demo.folder import prepare_folder
+from teamroom.clients.local.demo.folder import ROOM, prepare_folder, temporary_home
 from teamroom.clients.local.demo.life import live_on
 from teamroom.clients.local.demo.players import Player
 from teamroom.clients.local.demo.stage import MINUTE_SECONDS, STEPS, Stage, StoppedError, Teller
@@ -81,8 +80,8 @@ def perform(plan: Plan, host: Host) -> None:
 
     A signal raises SystemExit with code 0. The temporary folder is removed in any case. Raises Failure.
     """
-    with tempfile.TemporaryDirectory(prefix="teamroom-demo-") as home:
-        folder, desk, clock = plan.folder or Path(home) / "room", Path(home) / "desk", StoryClock()
+    with temporary_home() as home:
+        folder, desk, clock = plan.folder or home / ROOM, home / "desk", StoryClock()
         desk.mkdir()
         settings = Settings(port=plan.port, log_level="warning")
         with failing_in_words(folder):

@@ -18,7 +18,8 @@ from teamroom.server.rules.letters import DIGEST_CHARACTERS
 BUILDER, TESTER, SCOUT, SCRIBE, DRIFTER = CAST = ("builder", "tester", "scout", "scribe", "drifter")
 """The agents. @drifter is the one that only sends heartbeats."""
 
-RACERS = (BUILDER, SCOUT, SCRIBE)
+RACERS = (BUILDER, TESTER, SCOUT, SCRIBE)
+"""Every agent but the one that only sends heartbeats."""
 
 REPOSITORY = "repo:acme/api"
 """What the work on the API needs, and @scout cannot reach."""
@@ -87,7 +88,7 @@ def open_the_day(stage: Stage) -> Facts:
     for name in (BUILDER, TESTER):
         stage.players[name]("declare_capabilities", capabilities=[REPOSITORY])
     add = stage.you
-    add("create_task", title="Fix the flaky login test", priority=5, review=TESTER)
+    add("create_task", title="Fix the flaky login test", priority=5)
     add("create_task", title="Rate-limit the login route", priority=4, needs=[REPOSITORY], review=SCOUT)
     add("create_task", title="Write the release notes for 2.4", priority=3, review=TESTER)
     add("create_task", title="Deploy the limiter to staging", priority=2, depends_on=[LIMITER], review=TESTER)
@@ -104,7 +105,7 @@ def open_the_day(stage: Stage) -> Facts:
 
 
 def show_race(stage: Stage) -> Facts:
-    """Several agents claim one task at the same moment, and one of them gets it."""
+    """Every agent that works claims one task at the same moment, and one of them gets it."""
     racers = [stage.players[name] for name in RACERS]
     answers = stage.race(racers, lambda player: player("claim_task", task=FLAKY))
     winners = [name for name, answer in answers.items() if "fence" in answer]
@@ -272,12 +273,13 @@ def _sha256_of(stage: Stage) -> str:
 
 
 def _plan_end_of_race_task(stage: Stage, winner: Player, fence: int) -> None:
-    """Plan that the winner of the race completes its task, and that the reviewer accepts it."""
-    tester, summary = stage.players[TESTER], "The test read the real clock"
+    """Plan that the winner of the race completes its task, and that another agent accepts it."""
+    reviewer, summary = stage.players[SCOUT if winner.name == TESTER else TESTER], "The test read the real clock"
+    stage.you("update_task", task=FLAKY, changes={"review": reviewer.name})
     end = partial(winner, "complete_task", task=FLAKY, fence=fence, summary=summary, evidence=evidence(212))
     stage.plan(20, end)
-    stage.plan(22, tester.check_in)
-    stage.plan(22, partial(tester, "review_task", task=FLAKY, verdict="accept", note="50 runs, no failure."))
+    stage.plan(22, reviewer.check_in)
+    stage.plan(22, partial(reviewer, "review_task", task=FLAKY, verdict="accept", note="50 runs, no failure."))
 
 
 def _pause_in_your_place(stage: Stage, work: Callable[[], dict[str, Any] | None]) -> Facts:

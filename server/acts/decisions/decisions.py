@@ -22,7 +22,7 @@ from teamroom.server.acts.act import (
     author,
     from_now,
 )
-from teamroom.server.acts.decisions.settle import record_answer, record_end
+from teamroom.server.acts.decisions.settle import notice_before_end, record_answer, record_end
 from teamroom.server.acts.tasks.hand_offs import ARTIFACTS, Artifact
 from teamroom.server.facts.blocks import settle, settle_member
 from teamroom.server.facts.decision import (
@@ -40,9 +40,10 @@ from teamroom.server.facts.decision import (
 from teamroom.server.facts.ended import find_person, is_ended, refuse_ended
 from teamroom.server.facts.ids import decision_name
 from teamroom.server.facts.member import Forecast, find_member, forecast
+from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_MEMBER, add_entry, find_task, task_changed
-from teamroom.server.facts.timers import DECISION, schedule
+from teamroom.server.facts.timers import DECISION_END, schedule
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -110,10 +111,11 @@ class ReadDecisions(Arguments):
 
 
 class Decisions(BaseModel):
-    """Open decisions, or one in full. `more`: how many open ones are not shown."""
+    """Open decisions, or one in full with its newest reminders. `more`: how many open ones are not shown."""
 
     decisions: list[DecisionShown]
     more: int = 0
+    reminders: list[Slot] = Field(default_factory=list)
 
 
 def request_decision(tx: Writing, caller: Caller, arguments: RequestDecision) -> Requested:
@@ -177,14 +179,17 @@ def request_decision(tx: Writing, caller: Caller, arguments: RequestDecision) ->
     )
     for person in people:
         tx.run("add_asked", decision=number, member=person.id)
-    schedule(tx, DECISION, number, ROOM_MEMBER, span)
+    schedule(tx, DECISION_END, number, ROOM_MEMBER, span, at=notice_before_end(tx.now, expires_at))
     decision_changed(tx, find_decision(tx, number))
     if task is not None:
         add_entry(tx, task.id, caller, "decision_asked", arguments.question, {"decision": name})
     if before is not None:
         _replace(tx, caller, before, number, [person.id for person in people], seq)
     line = add_quote(f"{name}{instead} waits for your decision", f"{arguments.question} ({' / '.join(options)})")
-    woken = [person.id for person in people if person.id != caller.member]
+    others = [person for person in people if person.id != caller.member]
+    for person in others:
+        schedule_reminder(tx, "decision", number, person.id, person.mode)
+    woken = [person.id for person in others]
     wake_members(tx, woken, reason="decision", subject=name, sender=caller.member, line=line)
     return Requested(
         receipt=seq,
@@ -250,10 +255,11 @@ def decide(tx: Writing, caller: Caller, arguments: Decide) -> Decided:
 def read_decisions(tx: Reading, caller: Caller, arguments: ReadDecisions) -> Decisions:
     """One decision in full, or all open ones, those that expire first. Raises Refusal `not_found`."""
     if arguments.decision is not None:
-        return Decisions(decisions=[show_decision(tx, find_decision(tx, arguments.decision))])
+        shown = show_decision(tx, find_decision(tx, arguments.decision))
+        return Decisions(decisions=[shown], reminders=slots_of(tx, "decision", arguments.decision))
     ids = tx.column(int, "open_decisions", now=tx.now, limit=SHOWN)
-    shown = [show_decision(tx, find_decision(tx, id_), TEXT_SHOWN) for id_ in ids]
-    return Decisions(decisions=shown, more=tx.number("count_all_open_decisions", now=tx.now) - len(shown))
+    listed = [show_decision(tx, find_decision(tx, id_), TEXT_SHOWN) for id_ in ids]
+    return Decisions(decisions=listed, more=tx.number("count_all_open_decisions", now=tx.now) - len(listed))
 
 
 def read_before_deciding(tx: Reading, caller: Caller, arguments: Decide) -> DecisionShown:

@@ -7,15 +7,26 @@ from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.decision import answer_of, asked_people, decision_changed, find_decision
 from teamroom.server.facts.ended import find_person, is_ended, reachable
 from teamroom.server.facts.ids import decision_name
+from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
-from teamroom.server.facts.timers import DECISION, Timer, cancel_timer, postpone
+from teamroom.server.facts.timers import DECISION_END, Timer, cancel_timer, postpone, postpone_to_slot
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
+from teamroom.server.rules.spans import duration
 from teamroom.server.rules.text import add_quote
 from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.members import MemberFacts
+from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.transaction import Writing
+
+NOTICE_SECONDS = 86_400.0
+"""How long before its end those concerned learn of an open decision, at most: a shorter one, in its last quarter."""
+
+
+def notice_before_end(created_at: float, expires_at: float) -> float:
+    """When those concerned by a decision learn that it expires soon."""
+    return expires_at - min(NOTICE_SECONDS, (expires_at - created_at) / 4)
 
 
 def record_end(
@@ -28,7 +39,7 @@ def record_end(
     """Record that a decision is settled by an entry of the log."""
     told = {"choice": 0, "note": "", "decided_by": None, "replaced_by": None, **more}
     tx.run("settle_decision", id=row.id, state=state, now=tx.now, seq=seq, **told)
-    cancel_timer(tx, DECISION, row.id, ROOM_MEMBER)
+    cancel_timer(tx, DECISION_END, row.id, ROOM_MEMBER)
     decision_changed(tx, row)
 
 
@@ -55,9 +66,9 @@ def record_answer(tx: Writing, caller: Caller, row: DecisionRow, choice: int, no
 
 
 def end_decision(tx: Writing, due: Timer) -> None:
-    """Record that a decision expired: nothing was decided. Wakes the asker.
+    """Tell those concerned once that a decision expires soon; then record that it expired, and wake the asker.
 
-    If it was redacted while it was open, only what waits for it goes on.
+    An expired decision has decided nothing. If it was redacted while it was open, only what waits for it goes on.
     """
     row = find_decision(tx, due.subject)
     if row.state != "open":
@@ -65,7 +76,11 @@ def end_decision(tx: Writing, due: Timer) -> None:
         cancel_timer(tx, due.rule, due.subject, due.member)
         return
     if row.expires_at > tx.now:
-        postpone(tx, due, row.expires_at)
+        if not due.slot and notice_before_end(row.created_at, row.expires_at) <= tx.now:
+            _announce_end(tx, row)
+            postpone_to_slot(tx, due, 1, row.expires_at)
+        else:
+            postpone(tx, due, row.expires_at)
         return
     name = decision_name(row.id)
     line = add_quote(f"{name} expired, so nothing was decided", row.question)
@@ -75,6 +90,19 @@ def end_decision(tx: Writing, due: Timer) -> None:
     woken = [] if asker is None else [asker]
     wake_members(tx, woken, reason="decision", subject=name, sender=ROOM_MEMBER, line=line)
     settle(tx, "decision", row.id, name)
+
+
+def _announce_end(tx: Writing, row: DecisionRow) -> None:
+    """Wake the people who were asked and the asker, because a decision expires soon."""
+    name = decision_name(row.id)
+    words = f"{name} expires in {duration(row.expires_at - tx.now)}, and nobody has decided"
+    line = add_quote(words, row.question)
+    log.append(tx, ROOM_AUTHOR, act="announce_expiry", subject=name, summary=line, detail={"digest": row.digest})
+    people = [person.member for person in asked_people(tx, row.id)]
+    wake_members(tx, people, reason="decision", subject=name, sender=ROOM_MEMBER, line=line)
+    asker = reachable(tx, row.asker)
+    woken = [] if asker is None or asker in people else [asker]
+    wake_members(tx, woken, reason="control", subject=name, sender=ROOM_MEMBER, line=line)
 
 
 def ask_others(tx: Writing, member: int, why: str, limit: int) -> int:
@@ -101,6 +129,7 @@ def ask_others(tx: Writing, member: int, why: str, limit: int) -> int:
             detail={"digest": row.digest},
         )
         tx.run("add_asked", decision=id_, member=person.id)
+        schedule_reminder(tx, "decision", id_, person.id, tx.only(WatchedMember, "watched", member=person.id).mode)
         decision_changed(tx, row)
         line = add_quote(f"You are asked to decide {name}, because {why}", row.question)
         wake_members(tx, [person.id], reason="decision", subject=name, sender=ROOM_MEMBER, line=line)

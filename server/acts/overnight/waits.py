@@ -1,6 +1,6 @@
 """What waits for a person: asks, reviews, offers, and tasks that only a person can start or unblock."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel
@@ -11,7 +11,7 @@ from teamroom.server.facts.decision import asked_people, find_decision
 from teamroom.server.facts.ids import decision_name, message_name, offer_name, task_name
 from teamroom.server.facts.owed import is_still_owed, subject_name
 from teamroom.server.rules.letters import command_to_decide
-from teamroom.server.rules.overnight import find_named
+from teamroom.server.rules.overnight import LINES, find_named
 from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.members import Renamed
 from teamroom.server.store.rows.overnight import (
@@ -24,7 +24,7 @@ from teamroom.server.store.rows.overnight import (
 )
 from teamroom.server.store.transaction import Reading
 
-R = TypeVar("R")
+R = TypeVar("R", AskOfPerson, ReviewByPerson, OfferToPerson, TaskForPerson)
 
 BLOCKED_LOOKED_AT = 1000
 """How many blocked tasks, the longest blocked first, are searched for the name of a person."""
@@ -61,30 +61,20 @@ def list_waiting(tx: Reading) -> list[Kind[Waiting]]:
     return [
         Kind("escalation", len(escalated), lambda limit: escalated[:limit]),
         Kind("decision", tx.number("count_all_open_decisions", now=tx.now), lambda limit: _decisions(tx, limit)),
-        Kind(
-            "ask",
-            tx.number("count_asks_to_people", looked_at=ASKS_LOOKED_AT),
-            _rows(tx, AskOfPerson, "asks_to_people", _ask, looked_at=ASKS_LOOKED_AT),
-        ),
-        Kind(
-            "review",
-            tx.number("count_reviews_by_people", **late),
-            _rows(tx, ReviewByPerson, "reviews_by_people", _review, **late),
-        ),
+        _kind(tx, "ask", AskOfPerson, "asks_to_people", _ask, looked_at=ASKS_LOOKED_AT),
+        _kind(tx, "review", ReviewByPerson, "reviews_by_people", _review, **late),
         Kind("blocked", len(blocked), lambda limit: blocked[:limit]),
-        Kind(
-            "offer",
-            tx.number("count_offers_to_people", now=tx.now),
-            _rows(tx, OfferToPerson, "offers_to_people", _offer, now=tx.now),
-        ),
-        Kind("assigned", tx.number("count_tasks_for_people"), _rows(tx, TaskForPerson, "tasks_for_people", _assigned)),
+        _kind(tx, "offer", OfferToPerson, "offers_to_people", _offer, now=tx.now),
+        _kind(tx, "assigned", TaskForPerson, "tasks_for_people", _assigned),
     ]
 
 
-def _rows(
-    tx: Reading, kind: type[R], name: str, build: Callable[[Reading, R], Waiting], **parameters: Any
-) -> Callable[[int], Sequence[Waiting]]:
-    return lambda limit: [build(tx, row) for row in tx.all(kind, name, **parameters, limit=limit)]
+def _kind(
+    tx: Reading, name: str, row: type[R], statement: str, build: Callable[[Reading, R], Waiting], **parameters: Any
+) -> Kind[Waiting]:
+    """A kind whose rows a statement finds, once. Each row says how many there are."""
+    rows = tx.all(row, statement, **parameters, limit=LINES)
+    return Kind(name, rows[0].total if rows else 0, lambda limit: [build(tx, one) for one in rows[:limit]])
 
 
 def _ask(tx: Reading, row: AskOfPerson) -> Waiting:

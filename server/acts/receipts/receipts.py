@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Read, Seq, Words, always
 from teamroom.server.clock import rfc3339
+from teamroom.server.facts.ids import spell
 from teamroom.server.facts.member import no_such_member
 from teamroom.server.facts.names import spell_subject
 from teamroom.server.facts.roles import LOG_READERS
@@ -175,7 +176,8 @@ def _actor(tx: Reading, arguments: ReadReceipts) -> int:
 
 
 def _subject(tx: Reading, subject: str) -> str:
-    """A subject as the log writes it: the name of a member, which may be given in any case, as the member has it."""
+    """A subject as the log writes it: an id as the room prints it, the name of a member as the member has it."""
+    subject = spell(subject)
     owner, _, name = subject.rpartition(":")
     if (owner and normalize_name(owner) != "owner") or not (owner or name.startswith(tuple(AT))):
         return subject

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Reply, Seq, Words, author
@@ -20,13 +20,14 @@ from teamroom.server.facts.ids import (
     message_name,
     offer_name,
     parse,
+    spell,
     task_name,
 )
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.origin import hide_origin
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
-from teamroom.server.facts.timers import DECISION, Timer, cancel_timer, find_timer, postpone, schedule
+from teamroom.server.facts.timers import DECISION_END, Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.record.rebuild import kept_digest
@@ -84,12 +85,18 @@ LASTING: frozenset[str] = frozenset(
 """Acts that a redaction by age leaves: control acts and their reasons, members, tokens, and plants."""
 
 
+def _spell(what: str) -> str:
+    """An id as the room prints it. `#3` stays as it is, because it may be a task or an entry."""
+    return what if what.startswith("#") else spell(what)
+
+
+THING = Field(min_length=1, description="M-7, T-3, O-2, D-4 or the number of an entry")
+
+
 class Redact(Arguments):
     """Arguments of `redact`: one thing, or an age; with an age, `after` continues where the last call ended."""
 
-    what: Annotated[Words, Field(min_length=1, description="M-7, T-3, O-2, D-4 or the number of an entry")] | None = (
-        None
-    )
+    what: Annotated[Words, THING, AfterValidator(_spell)] | None = None
     older_than_seconds: Annotated[float, Field(ge=3600, le=3_200_000_000)] | None = None
     after: Seq | None = None
     reason: Line
@@ -194,7 +201,7 @@ def _take_decision(tx: Writing, number: int) -> None:
     tx.run("take_decision", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
     decision_changed(tx, row)
     if row.state == "open":
-        schedule(tx, DECISION, number, ROOM_MEMBER, 0)
+        schedule(tx, DECISION_END, number, ROOM_MEMBER, 0)
 
 
 def redact_subject(

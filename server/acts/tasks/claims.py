@@ -4,7 +4,7 @@ from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
 from teamroom.server.facts.authorization import count_uses, require_scopes, scopes_of
 from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
-from teamroom.server.facts.holding import find_current, schedule_task
+from teamroom.server.facts.holding import find_current, take
 from teamroom.server.facts.ids import authorization_name, task_name
 from teamroom.server.facts.task import (
     Entry,
@@ -14,7 +14,6 @@ from teamroom.server.facts.task import (
     find_task,
     history,
     needs_of,
-    task_changed,
     unfinished_dependencies,
 )
 from teamroom.server.facts.wakes import wake_members
@@ -90,19 +89,7 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
             **({"authorizations": [authorization_name(entry.id) for entry in entries]} if entries else {}),
         },
     )
-    tx.run(
-        "claim",
-        id=task.id,
-        holder=caller.member,
-        fence=fence,
-        now=tx.now,
-        lease_seconds=seconds,
-        hops=task.row.hops,
-        authorised=count_uses(tx, entries, seq),
-        seq=seq,
-    )
-    task_changed(tx, task.id, task.holder, caller.member)
-    schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
+    take(tx, caller.member, task, seconds, task.row.hops, count_uses(tx, entries, seq), seq)
     add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row.holder_name})
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} claimed {task.name} because your lease had expired"

@@ -28,7 +28,7 @@ from teamroom.server.facts.blocks import settle
 from teamroom.server.facts.capability import require_capabilities
 from teamroom.server.facts.ended import refuse_ended
 from teamroom.server.facts.forecast import forecasts
-from teamroom.server.facts.holding import find_current, give_back, schedule_task
+from teamroom.server.facts.holding import find_current, give_back, take
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import Forecast, find_member, refuse_zombie
 from teamroom.server.facts.task import StoredTask, add_entry, needs_of, require_fence, task_changed
@@ -270,19 +270,7 @@ def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferR
     fence = task.fence + 1
     tx.run("close_offer", id=offer.id, state="accepted", now=tx.now, reason=arguments.reason or "")
     tx.changed(topics.inbox(offer.receiver))
-    tx.run(
-        "claim",
-        id=task.id,
-        holder=caller.member,
-        fence=fence,
-        now=tx.now,
-        lease_seconds=seconds,
-        hops=task.row.hops + 1,
-        authorised=count_uses(tx, entries, seq),
-        seq=seq,
-    )
-    task_changed(tx, task.id, task.holder, caller.member)
-    schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds)
+    take(tx, caller.member, task, seconds, task.row.hops + 1, count_uses(tx, entries, seq), seq)
     add_entry(
         tx, task.id, caller, "accepted", arguments.reason or "", {"offer": offer_name(arguments.offer), "fence": fence}
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from teamroom.server.acts.act import Act, Arguments, External, Reply, Text, author
 from teamroom.server.acts.tasks.dependencies import DEPENDENCIES, set_dependencies
-from teamroom.server.acts.tasks.tasks import Title, is_in_charge, notify_freed
+from teamroom.server.acts.tasks.tasks import Title, is_in_charge, notify_freed, store_task
 from teamroom.server.clock import WallTime
 from teamroom.server.facts.ids import TaskNumber
 from teamroom.server.facts.origin import find_origin, is_hidden
@@ -117,21 +117,8 @@ def _create(tx: Writing, caller: Caller, arguments: ImportTask, needs: set[int],
     tx.head.tasks += 1
     id_ = tx.head.tasks
     seq = _append(tx, caller, arguments, f"T-{id_}", "")
-    tx.run(
-        "add_task",
-        id=id_,
-        title=arguments.title,
-        detail=arguments.detail or "",
-        priority=arguments.priority,
-        due=arguments.due,
-        creator=caller.member,
-        now=tx.now,
-        seq=seq,
-        assigned=None,
-        review="auto",
-        requires="",
-    )
-    task_changed(tx, id_)
+    title, detail, priority = arguments.title, arguments.detail, arguments.priority
+    store_task(tx, caller, id_, seq, title=title, detail=detail, priority=priority)
     tx.run("add_origin", task=id_, external=arguments.external, given="", **_dates(arguments, seq))
     _put(tx, caller, id_, arguments, seq)
     set_dependencies(tx, id_, [TaskNumber(need) for need in sorted(needs)])

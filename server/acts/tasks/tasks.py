@@ -32,6 +32,7 @@ from teamroom.server.facts.ended import reachable, refuse_ended
 from teamroom.server.facts.holding import find_current, remind_assigned, schedule_task
 from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
+from teamroom.server.facts.mentions import NAMES_MEMBER
 from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder
 from teamroom.server.facts.reviewer import as_review, ask_again
@@ -109,18 +110,19 @@ class UpdateTask(Arguments):
     fence: Fence | None = None
     note: Text | None = None
     status: Literal["working", "blocked", "released", "cancelled"] | None = None
-    blocked_on: Line | None = None
+    blocked_on: Annotated[Words, NAMES_MEMBER] | None = None
     changes: Changes | None = None
     snooze_until: Span | None = None
 
 
 class Updated(Reply):
-    """Reply of `update_task`."""
+    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits."""
 
     task: str
     state: str
     fence: int
     lease_until: str | None
+    blocked_on: str | None = None
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
@@ -152,21 +154,19 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
             **({"external": arguments.external} if arguments.external is not None else {}),
         },
     )
-    tx.run(
-        "add_task",
-        id=id_,
+    store_task(
+        tx,
+        caller,
+        id_,
+        seq,
         title=arguments.title,
-        detail=arguments.detail or "",
+        detail=arguments.detail,
         priority=arguments.priority,
         due=None if arguments.due is None else date_from_now(tx, arguments.due),
-        creator=caller.member,
-        now=tx.now,
-        seq=seq,
-        assigned=assigned.id if assigned is not None else None,
+        assigned=assigned,
         review=review,
         requires=_scopes(arguments.requires or []),
     )
-    task_added(tx, id_)
     if arguments.external is not None:
         given = {"given": _digest_of(arguments), "seq": 0, "created_date": None, "closed_date": None}
         tx.run("add_origin", task=id_, external=arguments.external, **given)
@@ -178,6 +178,38 @@ def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
         _notify_assigned(tx, caller, assigned, name, arguments.title)
         schedule_reminder(tx, "task", id_, assigned.id, assigned.mode)
     return Created(receipt=seq, task=name)
+
+
+def store_task(
+    tx: Writing,
+    caller: Caller,
+    id_: int,
+    seq: int,
+    *,
+    title: str,
+    detail: str | None,
+    priority: int,
+    due: float | None = None,
+    assigned: MemberFacts | None = None,
+    review: str = "auto",
+    requires: str = "",
+) -> None:
+    """Store a new task, which the entry `seq` of the log made. `requires`: its scopes, as they are stored."""
+    tx.run(
+        "add_task",
+        id=id_,
+        title=title,
+        detail=detail or "",
+        priority=priority,
+        due=due,
+        creator=caller.member,
+        now=tx.now,
+        seq=seq,
+        assigned=None if assigned is None else assigned.id,
+        review=review,
+        requires=requires,
+    )
+    task_added(tx, id_)
 
 
 def _scopes(scopes: list[str]) -> str:
@@ -300,7 +332,12 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
     add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
     updated = find_task(tx, task.id)
     return Updated(
-        receipt=seq, task=task.name, state=updated.state, fence=updated.fence, lease_until=updated.lease_until(tx)
+        receipt=seq,
+        task=task.name,
+        state=updated.state,
+        fence=updated.fence,
+        lease_until=updated.lease_until(tx),
+        blocked_on=None if block is None else block.text,
     )
 
 

@@ -161,6 +161,7 @@ class RosterRow(NamedTuple):
     run_ended_at: float | None
     slowest_run: float | None
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     is_verified: int | None
     unacted_at: float | None
@@ -221,6 +222,7 @@ class MemberFacts(NamedTuple):
     run_ended_at: float | None
     slowest_run: float | None
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     is_verified: int | None
     unacted_at: float | None

@@ -6,13 +6,17 @@ from teamroom.server.clock import WallTime
 
 
 class AskOfPerson(NamedTuple):
-    """An ask that a person has not answered; `person` None: that nobody has answered, and that addresses nobody."""
+    """An ask that a person has not answered; `person` None: that nobody has answered, and that addresses nobody.
+
+    `total`, here and below: how many there are in all.
+    """
 
     id: int
     summary: str
     author: str
     person: str | None
     at: WallTime
+    total: int
 
 
 class ReviewByPerson(NamedTuple):
@@ -23,6 +27,7 @@ class ReviewByPerson(NamedTuple):
     completed_at: float
     completer: str
     person: str | None
+    total: int
 
 
 class BlockedTask(NamedTuple):
@@ -43,6 +48,7 @@ class TaskForPerson(NamedTuple):
     created_at: float
     creator: str
     person: str
+    total: int
 
 
 class OfferToPerson(NamedTuple):
@@ -54,6 +60,7 @@ class OfferToPerson(NamedTuple):
     expires_at: float
     giver: str
     person: str
+    total: int
 
 
 class EscalatedRow(NamedTuple):

@@ -60,6 +60,7 @@ class WatchedMember(NamedTuple):
     run_ended_at: float | None
     slowest_run: float
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_since: float | None

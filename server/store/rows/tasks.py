@@ -142,6 +142,7 @@ class CandidateRow(NamedTuple):
     run_ended_at: float | None
     slowest_run: float | None
     gate_at: float | None
+    prompt_since: float | None
     tokens_until: float | None
     trouble: str | None
     trouble_reason: str | None

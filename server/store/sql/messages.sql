@@ -211,8 +211,8 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.tokens_until, wakes.is_verified,
-    wakes.unacted_at,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
@@ -231,8 +231,8 @@ where member.id = coalesce(
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.tokens_until, wakes.is_verified,
-    wakes.unacted_at,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
@@ -256,8 +256,8 @@ order by presence.last_call_at desc, member.id
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.tokens_until, wakes.is_verified,
-    wakes.unacted_at,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until

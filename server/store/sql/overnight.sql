@@ -20,7 +20,8 @@ where member.kind = 'human'
 
 -- name: asks_to_people
 -- Asks that a person has not answered, and those to nobody that nobody has answered (null), the oldest first: those that
--- are reminded of, and those among the newest, up to a number of each. Killed people are left out.
+-- are reminded of, and those among the newest, up to a number of each. Killed people are left out. As
+-- below, each row has their number in all.
 with newest (id) as (
     select id from message where kind = 'ask' order by id desc limit :looked_at
 ),
@@ -42,7 +43,7 @@ asked (message, person) as (
     select newest.id, 0 from newest
     where not exists (select 1 from addressee where addressee.message = newest.id)
 )
-select message.id, message.summary, author.name as author, person.name as person, message.at
+select message.id, message.summary, author.name as author, person.name as person, message.at, count(*) over () as total
 from asked
 join message on message.id = asked.message
 join member as author on author.id = message.author
@@ -58,42 +59,6 @@ where coalesce(own.state, '') <> 'killed' and not exists (
 order by message.id, asked.person
 limit :limit
 
--- name: count_asks_to_people
-with newest (id) as (
-    select id from message where kind = 'ask' order by id desc limit :looked_at
-),
-asked (message, person) as (
-    select reminded.subject, reminded.member
-    from (
-        select due.subject, due.member
-        from member as person
-        join due on due.member = person.id and due.rule = 'ask'
-        where person.kind = 'human'
-        limit :looked_at
-    ) as reminded
-    union
-    select newest.id, addressee.member
-    from newest
-    join addressee on addressee.message = newest.id
-    join member as person on person.id = addressee.member and person.kind = 'human'
-    union
-    select newest.id, 0 from newest
-    where not exists (select 1 from addressee where addressee.message = newest.id)
-)
-select count(*) as asks
-from asked
-join message on message.id = asked.message
-join member as author on author.id = message.author
-left join member as person on person.id = asked.person
-left join standing as own on own.scope = 'member' and own.target = asked.person
-where coalesce(own.state, '') <> 'killed' and not exists (
-    select 1 from message as answer
-    where answer.thread = message.thread and answer.author = asked.person and answer.id > message.id
-) and not (asked.person = 0 and exists (
-    select 1 from message as answer
-    where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
-))
-
 -- name: reviews_by_people
 -- Completions that a person must review: the requested reviewer, or the owner once that is overdue. Null: anyone.
 select task.id, task.title, task.completed_at, completer.name as completer,
@@ -101,7 +66,7 @@ select task.id, task.title, task.completed_at, completer.name as completer,
         when task.completed_at <= :before and completer.owner <> task.completed_by
             and (own.state = 'active' or (own.state = 'paused' and own.until <= :now)) then answers.name
         else reviewer.name
-    end as person
+    end as person, count(*) over () as total
 from task
 join member as completer on completer.id = task.completed_by
 join member as answers on answers.id = completer.owner
@@ -114,17 +79,6 @@ where task.state = 'in_review'
 order by task.completed_at, task.id
 limit :limit
 
--- name: count_reviews_by_people
-select count(*) as reviews
-from task
-join member as completer on completer.id = task.completed_by
-join standing as own on own.scope = 'member' and own.target = completer.owner
-left join member as reviewer on reviewer.id = task.reviewer
-where task.state = 'in_review'
-    and (reviewer.id is null or reviewer.kind = 'human'
-        or (task.completed_at <= :before and completer.owner <> task.completed_by
-            and (own.state = 'active' or (own.state = 'paused' and own.until <= :now))))
-
 -- name: blocked_tasks
 select task.id, task.title, task.blocked_on, task.touched_at, holder.name as holder
 from task
@@ -135,7 +89,7 @@ limit :limit
 
 -- name: tasks_for_people
 -- Tasks that are assigned to a person and wait for nothing else.
-select task.id, task.title, task.created_at, creator.name as creator, person.name as person
+select task.id, task.title, task.created_at, creator.name as creator, person.name as person, count(*) over () as total
 from member as person
 join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
 join task on task.assigned = person.id
@@ -148,31 +102,15 @@ where person.kind = 'human' and task.state = 'open' and not exists (
 order by task.priority desc, task.id
 limit :limit
 
--- name: count_tasks_for_people
-select count(*) as tasks
-from member as person
-join standing as own on own.scope = 'member' and own.target = person.id and own.state <> 'killed'
-join task on task.assigned = person.id
-where person.kind = 'human' and task.state = 'open' and not exists (
-    select 1 from dependency
-    join task as before on before.id = dependency.needs_task
-    where dependency.task = task.id and before.state not in ('done', 'cancelled')
-)
-
 -- name: offers_to_people
-select offer.id, offer.note, offer.created_at, offer.expires_at, giver.name as giver, person.name as person
+select offer.id, offer.note, offer.created_at, offer.expires_at, giver.name as giver, person.name as person,
+    count(*) over () as total
 from member as person
 join offer on offer.receiver = person.id
 join member as giver on giver.id = offer.giver
 where person.kind = 'human' and offer.state = 'offered' and offer.expires_at > :now
 order by offer.expires_at, offer.id
 limit :limit
-
--- name: count_offers_to_people
-select count(*) as offers
-from member as person
-join offer on offer.receiver = person.id
-where person.kind = 'human' and offer.state = 'offered' and offer.expires_at > :now
 
 -- name: escalated
 -- Escalations to owners after reminders without effect. The caller checks whether each still applies.

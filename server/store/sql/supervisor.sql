@@ -182,7 +182,7 @@ select member.id, member.name, member.kind, member.role, member.owner, owner.nam
     presence.seen, presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.connected_since, presence.evidence_at, presence.run_since,
     presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run, presence.gate_at,
-    presence.tokens_until,
+    presence.prompt_since, presence.tokens_until,
     trouble.verdict as trouble, trouble.since as trouble_since, trouble.reason as trouble_reason,
     trouble.misses, trouble.question, trouble.nonce, trouble.expected, trouble.asked_at,
     levels.own_state, levels.own_until, levels.own_since, levels.owner_state, levels.owner_until,

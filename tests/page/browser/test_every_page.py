@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Error
+from playwright.sync_api import Browser, Error, expect
 
 from teamroom.resources.page.views import VIEWS
 from tests.support.browsers import (
@@ -117,6 +117,23 @@ def test_what_is_shown_once_the_keys_and_an_answer_are_readable_too(browser: Bro
         assert sideways_pixels(page) == 0
         assert not (found := serious_findings(page)), "\n".join(found)
         page.get_by_role("button", name="Undo").click()
+
+
+def test_no_two_buttons_that_the_script_makes_have_one_name(browser: Browser, full: Full) -> None:
+    with person(browser, full.room, None, storage_state=full.session) as olga:
+        page = olga.go("/")
+        for name in ("scribe", "builder"):
+            page.get_by_role("button", name=f"Stop {name}").click()
+            page.get_by_role("button", name=f"Undo (u) the stop of {name}", exact=True).wait_for()
+            page.get_by_role("button", name=f"Close what was said of {name}", exact=True).wait_for()
+        for part in ("stream", "board"):
+            page.locator(f"#part-{part} a").first.select_text()
+            call(full.room, "olga", "create_task", title=f"While the {part} is read")
+            held = page.locator(f"#part-{part} > .held")
+            expect(held).to_have_accessible_name(f"Show what is new (n) {part.capitalize()}")
+        for name in ("scribe", "builder"):
+            page.get_by_role("button", name=f"Undo (u) the stop of {name}").click()
+            page.get_by_text(f"resumed {name}").or_(page.get_by_text(f"{name} is active")).first.wait_for()
 
 
 NOTHING_LEAVES_ITS_COLUMN = """

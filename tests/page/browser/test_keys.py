@@ -84,9 +84,9 @@ def test_a_person_decides_answers_stops_and_adds_with_keys(browser: Browser, thr
         page, press = olga.page, olga.page.keyboard.press
         select(page, "need-D-1")
         press("2")
-        assert focused(page) == "kafka"
+        assert focused(page) == "kafka for D-1"
         press("1")
-        assert focused(page) == "redis"
+        assert focused(page) == "redis for D-1"
         press("Enter")
         expect(page.locator("#needs-count")).to_have_text("2")
         select(page, "need-M-1")
@@ -153,6 +153,45 @@ def untouched(olga: Person, url: str) -> bool:
     page = olga.page
     is_still = page.url == url and page.locator(".answer").count() == 0 and page.locator("[aria-current]").count() == 0
     return is_still and page.locator("#help").is_hidden()
+
+
+@pytest.mark.parametrize("where", ["help", "settings"])
+def test_single_keys_can_be_switched_off_in_a_browser(browser: Browser, threaded: RoomInThread, where: str) -> None:
+    begin(threaded)
+    with person(browser, threaded) as olga:
+        page, other = olga.page, olga.another_tab()
+        if where == "settings":
+            switch = olga.go("/settings").locator("main [data-keys]")
+        else:
+            page.keyboard.press("?")
+            switch = page.locator("#help [data-keys]")
+        expect(switch).to_have_text("Switch single keys off in this browser")
+        switch.click()
+        page.keyboard.press("Escape")
+        for window in (page, other, olga.another_tab()):
+            url, before = window.url, len(threaded.running.entries())
+            window.keyboard.type(TYPED)
+            assert window.url == url
+            assert window.locator(".answer, [aria-current=true]").count() == 0
+            expect(window.locator("#help")).to_be_hidden()
+            assert len(threaded.running.entries()) == before
+        page.get_by_role("button", name="Keys: ?").click()
+        page.locator("#help [data-keys]", has_text="Switch single keys on").click()
+        page.keyboard.press("Escape")
+        other.keyboard.press("?")
+        expect(other.get_by_role("dialog", name="Keys")).to_be_visible()
+        expect(other.locator("#help [data-keys]")).to_have_text("Switch single keys off in this browser")
+
+
+def test_the_switch_of_the_keys_stays_while_the_settings_change(browser: Browser, threaded: RoomInThread) -> None:
+    begin(threaded)
+    with person(browser, threaded) as olga:
+        switch = olga.go("/settings").locator("main [data-keys]")
+        switch.click()
+        olga.page.keyboard.press("Escape")
+        call(threaded, "olga", "set_policy", name="wip_cap", value=7)
+        expect(olga.page.locator("main")).to_contain_text("wip_cap 7")
+        expect(switch).to_have_text("Switch single keys on in this browser")
 
 
 def test_a_shortcut_of_the_browser_stays_the_browsers(browser: Browser, threaded: RoomInThread) -> None:

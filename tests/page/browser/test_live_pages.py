@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.page.browser.test_story import WITHIN_MILLISECONDS, begin
 from tests.support.browsers import Person, call, code_of, person
@@ -20,10 +20,8 @@ CHANGES = 6
 STEPS = 2000
 """The most small moves of a hand while a change arrives."""
 
-TABS_OF_ONE_HOST = 6
-"""How many connections a browser opens to one host."""
-
-STARVED_MILLISECONDS = 1500
+WINDOWS = 8
+"""More than the connections that a browser opens to one host, which are six."""
 
 HIDE = """
 Object.defineProperty(document, "hidden", { value: %s, configurable: true });
@@ -78,6 +76,10 @@ def test_a_change_is_seen_within_a_second(
         ("/messages/M-1", "Or 8081?"),
         ("/decisions", "Which port?"),
         ("/decisions/D-1", "kafka, by @olga"),
+        ("/overnight", "A look at night"),
+        ("/overnight?hours=8", "A look by the hour"),
+        ("/log", "Said for the log"),
+        ("/settings", "wip_cap 7"),
     ],
 )
 def test_every_page_of_what_goes_on_is_live(browser: Browser, threaded: RoomInThread, path: str, words: str) -> None:
@@ -93,6 +95,12 @@ def test_every_page_of_what_goes_on_is_live(browser: Browser, threaded: RoomInTh
             call(threaded, "olga", "pause", target="builder", reason="x")
         elif path == "/messages/M-1":
             call(threaded, "builder", "post_message", text=words, reply_to="M-1")
+        elif path.startswith("/overnight"):
+            call(threaded, "checker", "post_message", text=f"@olga {words}", kind="ask")
+        elif path == "/log":
+            call(threaded, "checker", "post_message", text=words)
+        elif path == "/settings":
+            call(threaded, "olga", "set_policy", name="wip_cap", value=7)
         elif path == "/decisions":
             call(threaded, "checker", "request_decision", question=words, options=["80", "81"])
         else:
@@ -144,6 +152,25 @@ def test_a_row_that_is_gone_keeps_what_was_typed_in_it(browser: Browser, threade
         call(threaded, "olga", "post_message", text="8080", reply_to="M-1")
         expect(olga.page.locator("#needs-count")).to_have_text("2")
         assert need.get_by_label("Text").input_value() == "A long answer"
+
+
+def test_a_form_that_somebody_fills_in_is_never_replaced(browser: Browser, threaded: RoomInThread) -> None:
+    begin(threaded)
+    with person(browser, threaded) as olga:
+        page = olga.go("/settings")
+        until_followed(threaded)
+        mine, theirs = (page.locator(".policy", has_text=name) for name in ("hop_limit", "wip_cap"))
+        for value in (mine, theirs):
+            value.locator("summary").click()
+        form = mine.locator("form").element_handle()
+        mine.get_by_label("Value").fill("half a number")
+        page.keyboard.press("Escape")
+        call(threaded, "olga", "set_policy", name="wip_cap", value=7)
+        expect(theirs).to_contain_text("wip_cap 7")
+        expect(theirs.get_by_label("Value")).to_have_value("7")
+        assert mine.get_by_label("Value").input_value() == "half a number"
+        assert form is not None
+        assert form.evaluate("(one) => [one.isConnected, one.closest('details')?.open]") == [True, True]
 
 
 def test_nothing_moves_under_a_focus_and_a_key_shows_what_is_new(browser: Browser, threaded: RoomInThread) -> None:
@@ -200,25 +227,58 @@ def test_a_selected_text_stays_selected(browser: Browser, threaded: RoomInThread
 # ------------------------------------------------------------------ many tabs
 
 
-def test_a_seventh_tab_is_not_starved_by_six_in_the_background(browser: Browser, threaded: RoomInThread) -> None:
+def test_eight_windows_that_all_show_themselves_are_live_over_two_streams(
+    browser: Browser, threaded: RoomInThread
+) -> None:
+    begin(threaded)
+    paths = ["/", "/board", "/log", "/overnight", "/?state=open", "/settings", "/tasks/T-2", "/"]
+    with person(browser, threaded) as olga:
+        windows = [olga.page, *(olga.another_tab(path) for path in paths[1:])]
+        assert len(windows) == WINDOWS
+        until_followed(threaded, 2)
+        watch = Stopwatch()
+        call(threaded, "builder", "create_task", title="Seen by all")
+        call(threaded, "olga", "set_policy", name="wip_cap", value=7)
+        call(threaded, "olga", "update_task", task="T-2", changes={"title": "Seen here"})
+        for path, window in zip(paths, windows, strict=True):
+            seen = {"/settings": "wip_cap 7", "/tasks/T-2": "Seen here", "/overnight": "Seen here"}
+            expect(window.locator("main")).to_contain_text(seen.get(path, "Seen by all"))
+        assert watch.seconds < WINDOWS, "none of them starved"
+        assert threaded.look(lambda running: running.room.push.count) == 2
+
+
+def test_a_window_that_is_hidden_or_closed_leaves_the_stream_to_the_others(
+    browser: Browser, threaded: RoomInThread
+) -> None:
     begin(threaded)
     with person(browser, threaded) as olga:
-        tabs = [olga.page, *(olga.another_tab() for _ in range(TABS_OF_ONE_HOST - 1))]
-        until_followed(threaded, TABS_OF_ONE_HOST)
-        starved = olga.context.new_page()
-        with pytest.raises(TimeoutError):  # six tabs that all show themselves leave no connection
-            starved.goto(f"{olga.url}/", timeout=STARVED_MILLISECONDS)
-        starved.close()
-        for tab in tabs:
-            hide(tab)
+        windows = [olga.page, *(olga.another_tab() for _ in range(2))]
+        until_followed(threaded)
+        hide(windows[0])
+        call(threaded, "builder", "create_task", title="Seen by two")
+        for window in windows[1:]:
+            expect(window.locator("#part-board")).to_contain_text("Seen by two")
+        expect(windows[0].locator("#part-board")).not_to_contain_text("Seen by two")
+        windows[1].close()
+        call(threaded, "builder", "create_task", title="Seen by the last")
+        expect(windows[2].locator("#part-board")).to_contain_text("Seen by the last")
+        hide(windows[0], False)
+        expect(windows[0].locator("#part-board")).to_contain_text("Seen by the last")
+        for window in (windows[0], windows[2]):
+            hide(window)
         until_followed(threaded, 0)
-        seventh = olga.another_tab()
-        until_followed(threaded, 1)
-        call(threaded, "builder", "create_task", title="Seen by the seventh")
-        expect(seventh.locator("#part-board")).to_contain_text("Seen by the seventh")
-        hide(seventh)
-        hide(tabs[0], False)
-        expect(tabs[0].locator("#part-board")).to_contain_text("Seen by the seventh")
+
+
+def test_every_window_says_why_it_no_longer_shows_what_changes(browser: Browser, threaded: RoomInThread) -> None:
+    begin(threaded)
+    threaded.enroll("hanna", kind="human")
+    with person(browser, threaded, "hanna") as hanna:
+        other = hanna.another_tab()
+        until_followed(threaded)
+        pause(threaded)
+        for window in (hanna.page, other):
+            expect(window.locator("#lost")).to_contain_text("You are paused by @olga")
+        hanna.forgive("Failed to load resource")
 
 
 # ------------------------------------------------------------------ the end of a stream

@@ -77,7 +77,8 @@ class Story:
             scene()
 
     def button(self, within: Locator | Page, name: str) -> Locator:
-        return within.get_by_role("button", name=name, exact=True)
+        """A button by what it shows, whatever it says about itself to those who hear it."""
+        return within.get_by_role("button", name=re.compile(rf"^{name}( \S+)*$"))
 
     def visit(self, path: str) -> Page:
         """Go somewhere: by address, or with the keys."""

@@ -18,6 +18,10 @@ select presence.member, presence.seen, presence.acted, presence.last_call_at, pr
     presence.declared_at, presence.busy_until, presence.connected_at, presence.connected_since, presence.evidence_at,
     presence.run_since, presence.run_moved_at, presence.run_heard_at, presence.run_ended_at, presence.slowest_run,
     (select harness.gate_at from harness where harness.member = presence.member) as gate_at,
+    (
+        select harness.since from harness
+        where harness.member = presence.member and harness.phase in ('permission', 'person')
+    ) as prompt_since,
     case when exists (
         select 1 from task where task.id = presence.busy_task and task.holder = presence.member
     ) then 1 else 0 end as works_on_task,

@@ -1,0 +1,254 @@
+"""Harnesses with hooks that join can write: Gemini CLI, OpenCode, Copilot CLI, Qwen Code and Mistral Vibe."""
+
+import json
+import shlex
+from typing import Any
+
+from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
+from teamroom.clients.harnesses.entries import Item, Put
+from teamroom.clients.harnesses.hooks import (
+    GATE_SECONDS,
+    MILLISECONDS,
+    UNATTENDED,
+    WAIT_SECONDS,
+    command_hook,
+    gate_command,
+    wake_command,
+    wake_hooks,
+)
+
+RUN = "run with the real program"
+IN_FOLDER = "The files are in this folder. They hold no secret, but paths of this machine: do not commit them."
+NEEDS_NO_VARIABLE = "The stdio bridge needs no variable, so two harnesses in one terminal share no token."
+
+
+def servers(seat: Seat, key: str = "mcpServers", **more: Any) -> str:
+    """Return the room's entry in a list of servers, as JSON."""
+    return json.dumps({key: {ENTRY: seat.stdio(**more)}}, indent=2)
+
+
+# ------------------------------------------------------------------ Gemini CLI
+
+
+def _gemini(seat: Seat) -> list[ConfigFile]:
+    machine, wake = seat.machine, wake_command(seat, "gemini")
+    return [
+        ConfigFile(
+            machine.folder / ".gemini" / "settings.json",
+            entries=(
+                seat.server(trust=True),
+                *wake_hooks(seat, command_hook("AfterAgent", wake, WAIT_SECONDS * MILLISECONDS)),
+                command_hook("BeforeTool", gate_command(seat, "gemini"), GATE_SECONDS * MILLISECONDS, ".*"),
+            ),
+        ),
+        ConfigFile(
+            machine.home / ".gemini" / "trustedFolders.json", entries=(Put((str(machine.folder),), "TRUST_FOLDER"),)
+        ),
+    ]
+
+
+GEMINI = Harness(
+    key="gemini",
+    name="Gemini CLI",
+    programs=("gemini",),
+    homes=(".gemini",),
+    marks=(".gemini", "GEMINI.md"),
+    variables=("GEMINI_CLI",),
+    files=_gemini,
+    snippet=lambda seat: servers(seat, trust=True),
+    stops="Its own hook asks the room before every local tool.",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    notes=(
+        "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
+        IN_FOLDER,
+    ),
+    tried=RUN,
+    why=(
+        "`gemini mcp add` also writes a history of projects, which a leave could not undo, and it drops comments, so "
+        f"join merges the entry itself. {NEEDS_NO_VARIABLE}"
+    ),
+)
+
+
+# ------------------------------------------------------------------ OpenCode
+
+PLUGIN = """\
+// Written by teamroom join. It asks the room before every local tool. To remove it: teamroom leave opencode
+import {{ execFileSync }} from "node:child_process";
+
+const GATE = {gate};
+
+export const Teamroom = async () => ({{
+  "tool.execute.before": async (input, output) => {{
+    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID }};
+    const asked = JSON.stringify({{ hook_event_name: "PreToolUse", ...call }});
+    let answer = {{}};
+    try {{
+      const options = {{ input: asked, encoding: "utf8", timeout: {timeout} }};
+      answer = JSON.parse(execFileSync(GATE[0], GATE.slice(1), options));
+    }} catch (error) {{
+      if ({fails_closed}) throw new Error(`The gate of the room failed: ${{error.message}}`);
+    }}
+    if (answer.decision === "deny") throw new Error(answer.reason);
+  }},
+}});
+"""
+
+
+def _opencode(seat: Seat) -> list[ConfigFile]:
+    folder = seat.machine.folder
+    config = next((path for path in (folder / "opencode.jsonc",) if path.exists()), folder / "opencode.json")
+    gate = json.dumps(shlex.split(gate_command(seat, "opencode")))
+    plugin = PLUGIN.format(
+        gate=gate, timeout=GATE_SECONDS * MILLISECONDS, fails_closed="true" if seat.is_unattended else "false"
+    )
+    return [
+        ConfigFile(config, entries=(Put(("mcp", ENTRY), _opencode_entry(seat)),)),
+        ConfigFile(folder / ".opencode" / "plugin" / "teamroom.js", "", text=plugin),
+    ]
+
+
+def _opencode_entry(seat: Seat) -> dict[str, Any]:
+    return {"type": "local", "command": seat.bridge, "enabled": True}
+
+
+OPENCODE = Harness(
+    key="opencode",
+    name="OpenCode",
+    programs=("opencode",),
+    homes=(".config/opencode", ".opencode"),
+    marks=("opencode.json", "opencode.jsonc", ".opencode"),
+    variables=("OPENCODE", "OPENCODE_CLIENT"),
+    files=_opencode,
+    snippet=lambda seat: json.dumps({"mcp": {ENTRY: _opencode_entry(seat)}}, indent=2),
+    stops="A plugin asks the room before every local tool.",
+    wakes="Its listener starts or resumes a session; no hook can.",
+    notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
+    tried="the server run with the real program, the plugin not tried",
+    why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
+)
+
+
+# ------------------------------------------------------------------ Copilot CLI
+
+
+def _copilot(seat: Seat) -> list[ConfigFile]:
+    home = seat.machine.home / ".copilot"
+    gate = {"type": "command", "bash": gate_command(seat, "copilot"), "timeoutSec": GATE_SECONDS}
+    return [
+        ConfigFile(home / "mcp-config.json", entries=(seat.server(type="local", tools=["*"]),)),
+        ConfigFile(
+            home / "hooks" / "teamroom.json",
+            entries=(Put(("version",), 1), Item(("hooks", "preToolUse"), gate, str(gate["bash"]))),
+        ),
+    ]
+
+
+COPILOT = Harness(
+    key="copilot",
+    name="Copilot CLI",
+    programs=("copilot",),
+    homes=(".copilot",),
+    marks=(".github/copilot-instructions.md",),
+    variables=("COPILOT_CLI", "COPILOT_AGENT_SESSION_ID"),
+    files=_copilot,
+    is_users=True,
+    snippet=lambda seat: f"copilot mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
+    stops="Its own hook asks the room before every local tool.",
+    wakes="Its listener starts or resumes a session; no hook can.",
+    notes=("With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",),
+    tried="the server run with the real program, the hook not tried",
+    why=(
+        "A folder's `.mcp.json` is also read by Claude Code and nanocoder, which would then act as this member. So "
+        "join writes the user's own file, and the identity is the same in each folder. `copilot mcp add` leaves two "
+        f"lock files that a leave could not tell from others, so join merges the entry itself. {NEEDS_NO_VARIABLE}"
+    ),
+)
+
+
+# ------------------------------------------------------------------ Qwen Code
+
+
+def _qwen(seat: Seat) -> list[ConfigFile]:
+    return [
+        ConfigFile(
+            seat.machine.home / ".qwen" / "settings.json",
+            entries=(
+                seat.server(trust=True),
+                *wake_hooks(seat, command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS)),
+                command_hook("PreToolUse", gate_command(seat, "qwen"), matcher="*"),
+            ),
+        )
+    ]
+
+
+QWEN = Harness(
+    key="qwen",
+    name="Qwen Code",
+    programs=("qwen",),
+    homes=(".qwen",),
+    marks=(".qwen", "QWEN.md"),
+    variables=("QWEN_CODE", "QWEN_CODE_SESSION_ID"),
+    files=_qwen,
+    is_users=True,
+    snippet=lambda seat: f"qwen mcp add -s user {ENTRY} {shlex.join(seat.bridge[:1])} -- {shlex.join(seat.bridge[1:])}",
+    stops=(
+        "Its own hook asks the room before every local tool. Qwen Code fails open: if the hook itself fails, the tool "
+        "runs, also unattended."
+    ),
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    tried=RUN,
+    why=(
+        "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
+        "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "
+        f"{NEEDS_NO_VARIABLE}"
+    ),
+)
+
+
+# ------------------------------------------------------------------ Mistral Vibe
+
+
+def _vibe(seat: Seat) -> list[ConfigFile]:
+    home = seat.machine.config(".vibe", variable="VIBE_HOME")
+    gate, wake = gate_command(seat, "vibe"), wake_command(seat, "vibe")
+    hooks = (
+        _vibe_hook("teamroom-gate", "pre_tool", gate, GATE_SECONDS, match="*", strict=seat.is_unattended),
+        *wake_hooks(seat, _vibe_hook("teamroom-wake", "post_agent", wake, WAIT_SECONDS)),
+    )
+    return [
+        ConfigFile(home / "config.toml", "toml", (Item(("mcp_servers",), _vibe_entry(seat), ENTRY),)),
+        ConfigFile(home / "hooks.toml", "toml", hooks),
+    ]
+
+
+def _vibe_entry(seat: Seat) -> dict[str, Any]:
+    return {"name": ENTRY, "transport": "stdio", **seat.stdio()}
+
+
+def _vibe_hook(name: str, type_: str, command: str, timeout: int, **more: Any) -> Item:
+    return Item(("hooks",), {"name": name, "type": type_, **more, "command": command, "timeout": timeout}, name)
+
+
+VIBE = Harness(
+    key="vibe",
+    name="Mistral Vibe",
+    programs=("vibe",),
+    homes=(".vibe",),
+    marks=(".vibe",),
+    variables=("VIBE_APP_SERVER_BIN",),
+    files=_vibe,
+    is_users=True,
+    snippet=lambda seat: (
+        f"vibe mcp add {ENTRY} --transport stdio --command {shlex.quote(seat.bridge[0])} "
+        + " ".join(f"--arg {shlex.quote(word)}" for word in seat.bridge[1:])
+    ),
+    stops="Its own hook asks the room before every local tool, and unattended it fails closed.",
+    wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {UNATTENDED}",
+    notes=("With `-p`, Vibe needs `--auto-approve` to call the room.",),
+    tried="the hooks run with the real program over HTTP, the stdio entry not tried",
+    why=(
+        "Vibe keeps one list of servers for its user, so the identity is the same in each folder. Join merges the "
+        f"entry itself, so that a leave can restore the file. {NEEDS_NO_VARIABLE}"
+    ),
+)

@@ -1,0 +1,81 @@
+"""The parts of `docs/join/` that the descriptions of the harnesses write: `tests.support.generated` puts them there."""
+
+from pathlib import Path
+
+from teamroom.clients.harnesses.catalogue import WRITTEN
+from teamroom.clients.harnesses.description import ConfigFile, Harness, Machine, Seat
+from teamroom.clients.harnesses.entries import SYNTAXES, merge
+from teamroom.clients.harnesses.printed import PRINTED
+from teamroom.clients.session.program import own_words
+
+HOME, FOLDER = "/home/you", "/home/you/project"
+PROGRAM = "/path/to/teamroom"
+
+
+def written() -> dict[str, str]:
+    """Each part by name: the index, one for each harness that join writes, and one for all that it only prints."""
+    return {
+        "join-index": index(),
+        **{f"join-{harness.key}": page(harness) for harness in WRITTEN},
+        "join-others": "\n".join(printed(harness) for harness in PRINTED),
+    }
+
+
+def index() -> str:
+    """Each harness with how far the room reaches into it."""
+    rows = [(f"[{one.name}](join/{one.key}.md)", one.stops, one.wakes) for one in WRITTEN]
+    lines = [("harness", "local tools", "wakes"), ("---",) * 3, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace(" --- ", "---")
+
+
+def page(harness: Harness) -> str:
+    """What join writes for one harness, and why."""
+    seat = seat_of(harness)
+    assert harness.files is not None
+    where = "in each folder" if harness.is_users else "for each folder"
+    lines = [
+        f"```text\nteamroom join {harness.key}\n```\n",
+        f"The identity is {'the same' if harness.is_users else 'another one'} {where}. To take it out again, run "
+        f"`teamroom leave {harness.key}`.\n",
+        f"- **Local tools:** {harness.stops}",
+        f"- **Wakes:** {harness.wakes}",
+        f"- **Verified:** {harness.tried}.",
+        *(f"- {note}" for note in harness.notes),
+        "\n## What join writes\n",
+        *(
+            f"`{shown(str(config.path))}`:\n\n```text\n{shown(content(config))}\n```\n"
+            for config in harness.files(seat)
+        ),
+        f"{shown(harness.why)}\n",
+        "## By hand\n",
+        "Enroll the member with `teamroom enroll NAME --save`, then use this:\n",
+        f"```text\n{shown(harness.snippet(seat))}\n```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def printed(harness: Harness) -> str:
+    """The entry of a client that join only prints."""
+    enroll = "teamroom enroll YOU --chat" if harness.is_chat else f"teamroom join {harness.key}"
+    head = f"## {harness.name}\n\n**Verified:** {harness.tried}. {harness.why} For its token, run `{enroll}`.\n\n"
+    return f"{head}```text\n{shown(harness.snippet(seat_of(harness)))}\n```\n"
+
+
+def seat_of(harness: Harness) -> Seat:
+    """A seat as on a reader's machine."""
+    name = harness.key if harness.is_users else f"{harness.key}-project"
+    machine = Machine(Path(FOLDER), Path(HOME), {})
+    data = Path("/path/to/.teamroom")
+    return Seat(name, machine, data, "http://127.0.0.1:8765", False, False, ("teamroom",))
+
+
+def content(config: ConfigFile) -> str:
+    """A file as join writes it where there is none."""
+    text = config.text or merge(SYNTAXES[config.syntax], "", config.entries).text
+    return text.strip()
+
+
+def shown(text: str) -> str:
+    """A text without the paths of this machine."""
+    text = text.replace(own_words()[0], PROGRAM)
+    return text.replace(f"{FOLDER}/", "").replace(f"{HOME}/.", "~/.")
