@@ -16,11 +16,9 @@ alter table presence add column lost_runs bigint not null default 0;
 -- `is_verified`: whether a wake of the newest listener has gone through all three steps; null if that has no name, so
 -- that it cannot say when it starts a harness.
 create view member_wakes as
-select presence.member, presence.unacted_at,
-    case
-        when listener.listener is null then null
-        when listener.listener = presence.verified then 1
-        else 0
-    end as is_verified
-from presence
-left join listener on listener.member = presence.member;
+select presence.member, presence.unacted_at, (
+    select case when listener.listener = presence.verified then 1 when listener.listener is not null then 0 end
+    from listener
+    where listener.member = presence.member
+) as is_verified
+from presence;
