@@ -309,9 +309,15 @@ class ListenServer:
         if not due:
             return
         for one in list(followed):
-            if not one.topics.isdisjoint(due):
-                await self._door.check(caller, one.read)
+            if one.topics.isdisjoint(due):
+                continue
+            await self._door.check(caller, one.read)
+            if listening is None or inbox not in one.topics & due:
                 await send(one.event)
+                continue
+            ends = await self._door.ends(caller)
+            await send(one.event)
+            self._door.note_delivery(caller, None if listening.live is None else listening.live.name, *ends)
         await self._push.rest()
 
 

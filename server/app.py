@@ -130,7 +130,7 @@ class Room:
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
-        self.door.on_refused = self.supervisor.nudge
+        self.door.on_refused = self.door.on_delivered = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         self.deliverer.alive = partial(self.health.alive, LETTERS)

@@ -50,6 +50,14 @@ class Caller:
         return self.role in ("operator", "owner")
 
 
+@dataclass(frozen=True, slots=True)
+class CallingListener:
+    """A listener of a member that makes a call itself, and whether it is the member's newest one."""
+
+    name: str
+    is_newest: bool
+
+
 def new_token(entropy: Entropy = secrets.token_bytes) -> str:
     """A new token; the room keeps only its hash."""
     return TOKEN_PREFIX + entropy(TOKEN_BYTES).hex()

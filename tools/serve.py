@@ -18,7 +18,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite
 from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Origin
-from teamroom.server.wake.newest import LISTENER, listener_name, run_report
+from teamroom.server.wake.newest import LISTENER, ended_run, listener_name, run_report, woke_cursor
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import (
     authorizations,
@@ -187,13 +187,16 @@ class ToolServer:
             reply = await self._door.act(caller, tool.does, arguments, request_id, heard)
         else:
             reply = await self._door.read(caller, tool.does, arguments)
+            if self._waiting is not None:
+                await self._waiting.hear_with_read(caller, origin)
         if origin.name is not None and self._waiting is not None and getattr(reply, "standing", "active") == "active":
             self._waiting.note_call(caller, origin.name)
         return reply
 
     def _origin(self, ctx: Context) -> Origin:
         meta = _meta(ctx)
-        return Origin(listener_name(meta), self._session_of(ctx), run_report(meta))
+        said = run_report(meta), woke_cursor(meta), ended_run(meta)
+        return Origin(listener_name(meta), self._session_of(ctx), *said)
 
 
 def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:

@@ -4,11 +4,13 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from teamroom.clients.doctor.kill_drill import kill_drill
 from teamroom.clients.doctor.machine import check_agents, check_sqlite, check_user
+from teamroom.clients.doctor.wake_drill import wake_drill
 from teamroom.clients.local.check_folder import check_backups, check_folder
 from teamroom.clients.local.check_record import check_clock, check_log, check_tokens
 from teamroom.clients.local.check_settings import check_channels, check_settings, settings_table
@@ -35,26 +37,35 @@ STYLES: dict[Level, str] = {"ok": "green", "mended": "green", "warning": "yellow
 """The levels of findings, the worst one last, and their styles."""
 
 
-def doctor(place: Place, as_json: bool, fix: bool = False, drill: bool = False, shows_settings: bool = False) -> int:
+def doctor(
+    place: Place,
+    as_json: bool,
+    fix: bool = False,
+    drill: bool = False,
+    shows_settings: bool = False,
+    wake: str | None = None,
+) -> int:
     """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
     `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed, except that
-    permissions are tightened, as every command does. `shows_settings` prints the settings first.
+    permissions are tightened, as every command does. `shows_settings` prints the settings first. `wake`: only wakes
+    that member.
     """
     findings: list[Finding] = []
-    for about, look in (*CHECKS, ("drill", kill_drill)) if drill else CHECKS:
+    checks = CHECKS if wake is None else (("wake", partial(wake_drill, name=wake)),)
+    for about, look in (*checks, ("drill", kill_drill)) if drill else checks:
         try:
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
             findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), failure.fix))
     is_good = not any(finding.level == "problem" for finding in findings)
     if as_json:
-        checks = [finding.data() for finding in findings]
-        print_json({"ok": is_good, "checks": checks, "settings": settings_table(place)})
+        found = [finding.data() for finding in findings]
+        print_json({"ok": is_good, "checks": found, "settings": settings_table(place)})
     else:
         if shows_settings:
             _show_settings(settings_table(place))
-        _show_findings(findings, shows_settings, place.named_options)
+        _show_findings(findings, shows_settings or wake is not None, place.named_options, by_level=wake is None)
     return 0 if is_good else FAILED
 
 
@@ -163,9 +174,11 @@ def _show_settings(settings: dict[str, dict[str, Any]]) -> None:
     print()
 
 
-def _show_findings(findings: list[Finding], shows_settings: bool, options: Mapping[str, str]) -> None:
-    """Print the findings, the worst ones last, and how many there are of each kind."""
-    for finding in sorted(findings, key=lambda finding: tuple(STYLES).index(finding.level)):
+def _show_findings(
+    findings: list[Finding], shows_settings: bool, options: Mapping[str, str], by_level: bool = True
+) -> None:
+    """Print the findings, `by_level` the worst ones last, and how many there are of each kind."""
+    for finding in sorted(findings, key=lambda finding: by_level and tuple(STYLES).index(finding.level)):
         head = Styled((f"{finding.level:<8} ", STYLES[finding.level]), (f"{finding.about:<9}", "dim"))
         print_hanging(head, Styled(plain(with_local_times(pasteable(finding.found, options)))))
         if finding.fix:

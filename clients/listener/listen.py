@@ -30,6 +30,7 @@ from teamroom.clients.listener.movement import Clock, Movement
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
+from teamroom.clients.session.protocol import RUN_ENDED, WOKE
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
@@ -190,6 +191,7 @@ class Listener:
             process_group=None if is_leader else 0,
         )
         say(f"teamroom: {what_woke(wakes)}. Running the command (process {process.pid}).")
+        self._room.say(WOKE, cursor)
         movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
         self._paused = anyio.Event()
         seconds = END_SECONDS
@@ -211,10 +213,12 @@ class Listener:
         if self._stops_on_pause and self._paused.is_set():
             say(f"teamroom: the command was ended after {took} by the pause, and will run again for these wakes.")
             return False
+        has_called = self._done == "exit" or await self._room.has_called(calls_before)
+        self._room.say(RUN_ENDED, {"code": process.returncode, "called": has_called})
         if process.returncode != 0:
             say(f"teamroom: the command {_ended(process.returncode)} after {took}, and will run again for these wakes.")
             return False
-        if self._done == "call" and not await self._room.has_called(calls_before):
+        if not has_called:
             say(
                 f"teamroom: the command exited with 0 after {took}. It ended without a call to the room, so it will "
                 "run again for the same wakes. If its end is the answer, listen with --done exit."

@@ -40,6 +40,8 @@ JSON, EVENTS = "application/json", "text/event-stream"
 REQUEST_ID = "teamroom/request-id"
 LISTENER = "teamroom/listener"
 RUN = "teamroom/run"
+WOKE = "teamroom/woke"
+RUN_ENDED = "teamroom/run-ended"
 CALLS = "teamroom/calls"
 
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
@@ -73,17 +75,17 @@ def call_tool(
     request_id: str | None = None,
     listener: str | None = None,
     run: Mapping[str, float] | None = None,
+    news: Mapping[str, Any] | None = None,
 ) -> Request:
     """Return the request that calls a tool with the arguments that are not None.
 
     The room carries out calls with the same `request_id` once. `listener` says which listener of the member calls, and
-    `run` what it reports of its run.
+    `run` what it reports of its run. `news`: what else it says, by key.
     """
-    meta = {REQUEST_ID: request_id, LISTENER: listener, RUN: run}
+    known = {REQUEST_ID: request_id, LISTENER: listener, RUN: run}
+    meta = {key: value for key, value in known.items() if value} | dict(news or {})
     given = {name: value for name, value in arguments.items() if value is not None}
-    return Request(
-        "tools/call", {"name": tool, "arguments": given}, {key: value for key, value in meta.items() if value}
-    )
+    return Request("tools/call", {"name": tool, "arguments": given}, meta)
 
 
 def read_resource(uri: str) -> Request:

@@ -78,16 +78,24 @@ class SteadyRoom:
         self._pausing = anyio.Lock()
         self._is_away = False
         self._has_answered = False
+        self._news: dict[str, Any] = {}
         self.calls: str | None = None
         """What the room said last of the member's calls that are not this listener's; a room may not say it."""
+
+    def say(self, key: str, value: Any) -> None:
+        """Say something of this listener's wakes with its next calls, until one of them is answered."""
+        self._news[key] = value
 
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> dict[str, Any]:
         """Call a tool; returns its structured reply."""
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
-        request = call_tool(tool, arguments, request_id, self._listener)
-        return await self._through(partial(_always, request), tool_reply, answer_seconds)
+
+        async def request() -> Request:
+            return call_tool(tool, arguments, request_id, self._listener, news=self._news)
+
+        return await self._through(request, tool_reply, answer_seconds)
 
     async def beat(self, look: Look | None = None) -> None:
         """Send a heartbeat. Each try reports the run as it is then; without `look`, none is on."""
@@ -95,7 +103,7 @@ class SteadyRoom:
 
         async def request() -> Request:
             run = None if look is None else await look()
-            return call_tool("heartbeat", {}, request_id, self._listener, run)
+            return call_tool("heartbeat", {}, request_id, self._listener, run, self._news)
 
         await self._through(request, tool_reply)
 
@@ -124,8 +132,9 @@ class SteadyRoom:
     ) -> dict[str, Any]:
         pause, longest = AGAIN_SECONDS
         while True:
+            sent = await request()
             try:
-                result = await self._once(await request(), answer_seconds)
+                result = await self._once(sent, answer_seconds)
                 reply = read(result)
             except Failure as failure:
                 code = failure.body.get("code")
@@ -141,6 +150,7 @@ class SteadyRoom:
                 pause = min(2 * pause, longest)
             else:
                 self._back()
+                self._news = {key: value for key, value in self._news.items() if sent.meta.get(key) != value}
                 self.calls = (result.get("_meta") or {}).get(CALLS, self.calls)
                 return reply
 

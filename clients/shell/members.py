@@ -35,6 +35,7 @@ from teamroom.clients.shell.reading import pages
 from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.joining import CHAT_TOKEN, READ_TOKEN
 from teamroom.server.rules.text import backtick, describe_mode
+from teamroom.server.rules.wakes import say_unverified
 
 if TYPE_CHECKING:
     from teamroom.server.acts.members.members import Enrolled, Revoked
@@ -313,7 +314,7 @@ def _row(member: "MemberShown") -> Row:
     upheld = f"; {member.completions_upheld} of {member.completions_reviewed} upheld"
     can = "".join(f"; {describe(c)}" for c in member.capabilities)
     former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
-    answers = f"; {member.answers}" if member.answers else ""
+    answers = (f"; {member.answers}" if member.answers else "") + say_unverified(member)
     harness = member.harness
     doing = "" if harness is None else describe_doing(harness.doing, harness.tool, harness.since or "")
     gate = f"; a stop reaches its own tools (asked {harness.gate})" if harness is not None and harness.gate else ""

@@ -19,7 +19,7 @@ from teamroom.clients.session.terminal import (
     print_line,
     quoted_lines,
 )
-from teamroom.clients.session.times import day_and_time
+from teamroom.clients.session.times import day_and_time, with_local_times
 from teamroom.clients.shell.acting import RequestId, act, print_forecasts, receipt_of
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.board import reminders_of, show_task
@@ -27,6 +27,7 @@ from teamroom.clients.shell.decisions import show_decision
 from teamroom.clients.shell.typed import Message, again, find_kind, message_id, names, task_id
 from teamroom.clients.shell.writing import is_person_at_terminal, written
 from teamroom.server.rules.text import backtick
+from teamroom.server.rules.wakes import describe_steps
 
 if TYPE_CHECKING:
     from teamroom.server.acts.messages.messages import Message as Posting
@@ -232,3 +233,5 @@ def _show_message(found: "Posting", is_first: bool) -> None:
         print_line(Styled(f"  {line}"))
     for line in reminders_of(found):
         print_hanging(Styled("  reminder", style="dim"), Styled(plain(line)))
+    for seen in found.wakes:
+        print_hanging(Styled("  wake", style="dim"), Styled(plain(with_local_times(describe_steps(seen)))))

@@ -20,12 +20,21 @@ def doctor(
     settings: Annotated[
         bool, typer.Option("--settings", help="Also show every setting in force, and where its value comes from.")
     ] = False,
+    wake: Annotated[
+        str | None,
+        typer.Option(
+            "--wake",
+            metavar="NAME",
+            parser=bare,
+            help="Only wake this agent, and say when it was seen to wake and act.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Check the room, its data folder and this machine. Each problem has a fix."""
     from teamroom.clients.doctor.doctor import doctor
 
-    raise typer.Exit(doctor(place, json, fix, drill, settings))
+    raise typer.Exit(doctor(place, json, fix, drill, settings, wake))
 
 
 @command(SECTION)

@@ -19,11 +19,13 @@ from pydantic_core import to_json
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
 from teamroom.server.acts.members.sign_in import end_session, open_session, require_link
+from teamroom.server.acts.presence.presence import WAKES_WAITING
 from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
-from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, touch
+from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
+from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
@@ -32,8 +34,9 @@ from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.facts.mentions import list_new_names, list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active, state_of
+from teamroom.server.facts.steps import Delivery, note_acted
 from teamroom.server.facts.wakes import measure_answers, waiting_now
-from teamroom.server.identity import Caller, token_hash
+from teamroom.server.identity import Caller, CallingListener, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
@@ -49,6 +52,7 @@ from teamroom.server.store.engine import (
     Transactions,
     Turn,
 )
+from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
 
@@ -94,10 +98,13 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
+        self.deliveries = Deliveries()
         self.addresses: Addresses = NoAddresses()
         """Keeps the addresses that calls contain, outside the database."""
         self.on_refused: Callable[[float], object] = lambda at: None
         """Called with the time at which `settle_refused` is due."""
+        self.on_delivered: Callable[[float], object] = lambda at: None
+        """The same for `write_deliveries`."""
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
         self.on_waiting: Callable[[], object] = lambda: None
@@ -163,7 +170,7 @@ class Door:
     ) -> Any:
         """Carry out an act durably, and return its reply. Raises Refusal; the act is undone then.
 
-        `listener`: what the caller's live listener says with this call; None if it is not the caller.
+        `listener`: what the caller's listener says with this call; None if the member itself calls.
         """
         if act.address:
             return await self._act_with_address(caller, act, arguments, request_id, listener)
@@ -258,6 +265,37 @@ class Door:
 
         done: T = await self._write(admitted, _reraise, Turn(caller.member))
         return done
+
+    def note_delivery(self, caller: Caller, listener: str | None, after: int, upto: int) -> None:
+        """Note that a listener of a member is given wakes: those after a number and up to another."""
+        now = self._clock()
+        if self.deliveries.note(Delivery(caller, listener or "", after, upto, now)):
+            self.on_delivered(now)
+
+    async def ends(self, caller: Caller) -> tuple[int, int]:
+        """Up to which number a member acknowledged its wakes, and the last number of the log. Raises StorageError."""
+
+        def look(tx: Reading) -> tuple[int, int]:
+            row = find_principal(tx, caller)
+            return 0 if row is None else row.acknowledged, tx.only(ReadHead, "read_head").seq
+
+        return await self._store.look_up(look)
+
+    async def note_steps(self, caller: Caller, listener: Heard) -> None:
+        """Write what a member's newest listener says of its wakes with a read. Raises Refusal to a stopped one."""
+        await self.act_for(caller, WAKES_WAITING, lambda tx: note_steps(tx, caller, listener))
+
+    async def write_deliveries(self) -> None:
+        """Write which wakes listeners were given since this was done last; later if nothing can be written now."""
+        taken = self.deliveries.take()
+        while taken:
+            now, later = taken[:DELIVERIES_AT_ONCE], taken[DELIVERIES_AT_ONCE:]
+            try:
+                await self.act_as_room(partial(write_deliveries, deliveries=now))
+            except Refusal:
+                self.deliveries.put_back(taken)
+                break
+            taken = later
 
     async def rehearse(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Confirmation:
         """Try an act and undo it; returns what a person's confirmation of it consists of.
@@ -538,8 +576,10 @@ def _reraise(tx: Writing, error: Exception) -> None:
 def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listener: Heard | None = None) -> Caller:
     """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
     row = _check(tx, caller, roles, while_paused)
-    if is_stale(tx, row, listener):
-        touch(tx, caller, row, listener)
+    tx.listener = None if listener is None else CallingListener(listener.name, listener.is_newest)
+    newest = listener if listener is not None and listener.is_newest else None
+    if is_stale(tx, row, newest):
+        touch(tx, caller, row, newest)
     return caller_of(row)
 
 
@@ -556,6 +596,8 @@ def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -
     is_new = reply.receipt is not None and reply.replayed is None
     if is_new:
         reply.head = log.head_of(tx)
+    if is_new and _was_handed(tx) and act.is_evidence(reply):
+        note_acted(tx, caller.member, tx.principal.acted, max(tx.principal.seen, tx.principal.woken))
     if is_new and (trouble in ("suspect", "zombie") or _was_woken(tx)) and act.is_evidence(reply):
         if _was_woken(tx):
             measure_answers(tx, caller)
@@ -575,6 +617,12 @@ def _with_waiting(tx: Writing, caller: Caller, act: AnyAct, reply: Any) -> Any:
 def _was_woken(tx: Writing) -> bool:
     """Whether the caller was shown wakes since its last act, so that this act answers them."""
     return tx.principal.seen > tx.principal.acted
+
+
+def _was_handed(tx: Writing) -> bool:
+    """Whether the caller itself acts, after it was shown wakes or a harness of it was started with them."""
+    row = tx.principal
+    return tx.listener is None and max(row.seen, row.woken) > row.acted
 
 
 def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Principal:

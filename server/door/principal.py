@@ -4,21 +4,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from teamroom.server.acts.presence.trouble import end_run, note_return
+from teamroom.server.acts.presence.wakes import note_ended_run
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.standing import state_of
+from teamroom.server.facts.steps import Delivery, note_notified, note_woken
 from teamroom.server.facts.timers import check_presence_by
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.rules.runs import RunReport
+from teamroom.server.rules.wakes import EndedRun
 from teamroom.server.store.rows.members import Principal, RunRow, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a member's live listener says with a call: its run, or that none is on."""
+    """What a listener of a member says with a call: its run, or that none is on. Only the newest one counts.
+
+    `woke`: up to which number its wakes were handed to a harness that started. `ended`: how its last run ended.
+    `given`: the wakes that it was given and that nobody has written down yet.
+    """
 
     run: RunReport | None
+    name: str = ""
+    is_newest: bool = True
+    woke: int | None = None
+    ended: EndedRun | None = None
+    given: tuple[Delivery, ...] = ()
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether it says something of its wakes."""
+        return self.woke is not None or self.ended is not None
 
 
 def find_principal(tx: Reading, caller: Caller) -> Principal | None:
@@ -62,9 +79,21 @@ def touch(tx: Writing, caller: Caller, row: Principal, listener: Heard | None = 
         tx.run("touch_presence", **called)
     if is_active and listener is not None and listener.run is None and _run_is_on(row):
         end_run(tx, caller, tx.only(RunRow, "run", member=caller.member))
+    if is_active and listener is not None and listener.has_steps:
+        note_steps(tx, caller, listener)
     returns = _returns(tx, row)
     if row.last_call_at is None or returns:
         note_return(tx, caller, row.mode, "gone" if returns else None)
+
+
+def note_steps(tx: Writing, caller: Caller, listener: Heard) -> None:
+    """Record what a member's newest listener says of its wakes. The caller may act now."""
+    for delivery in listener.given:
+        note_notified(tx, delivery)
+    if listener.woke is not None:
+        note_woken(tx, caller, listener.name, min(listener.woke, tx.head.seq))
+    if listener.ended is not None:
+        note_ended_run(tx, caller, listener.ended)
 
 
 def _touch_run(tx: Writing, row: Principal, run: RunReport, called: dict[str, Any]) -> None:
@@ -105,6 +134,8 @@ def _has_news(tx: Reading, row: Principal, listener: Heard | None) -> bool:
     """Whether a listener reports that a run began, ended, or goes on."""
     if listener is None or state_of(row, tx.now) != "active":
         return False
+    if listener.has_steps:
+        return True
     if listener.run is None or not _run_is_on(row):
         return (listener.run is not None) != _run_is_on(row)
     return not _is_written(tx, row.run_heard_at)

@@ -6,14 +6,23 @@ from pydantic import BaseModel, Field
 
 from teamroom.server import topics
 from teamroom.server.facts.standing import Levels, state_of
+from teamroom.server.facts.steps import wakes_of
 from teamroom.server.facts.task import pauses_of
 from teamroom.server.facts.wakes import answer_times
 from teamroom.server.refusals import Refusal, not_found
 from teamroom.server.rules import presence as rules
 from teamroom.server.rules.leases import paused_seconds
 from teamroom.server.rules.names import LAST_NAME, nearest_names, normalize_name
-from teamroom.server.rules.presence import Facts, declared_until, find_presence, is_mode_supported, make_forecast
+from teamroom.server.rules.presence import (
+    Facts,
+    declared_until,
+    find_presence,
+    find_wake_fault,
+    is_mode_supported,
+    make_forecast,
+)
 from teamroom.server.rules.runs import Run
+from teamroom.server.rules.wakes import Fault
 from teamroom.server.store.rows.log import LastAct
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -116,6 +125,20 @@ class PresenceFacts(Levels, Protocol):
     @property
     def trouble_reason(self) -> str | None:
         """Why the supervisor suspects it."""
+        ...
+
+
+class ForecastFacts(PresenceFacts, Protocol):
+    """The same with what is known of the member's wakes."""
+
+    @property
+    def is_verified(self) -> int | None:
+        """Whether a wake of its newest listener led to an act; None if that listener has no name."""
+        ...
+
+    @property
+    def unacted_at(self) -> float | None:
+        """Since when its newest wakes lead to no act."""
         ...
 
 
@@ -231,7 +254,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected = forecast_of(tx, row, facts)
+    expected, _ = forecast_of(tx, row, facts)
     return Forecast(
         to=row.name,
         mode=facts.mode,
@@ -245,10 +268,19 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     )
 
 
-def forecast_of(tx: Reading, row: PresenceFacts, facts: Facts) -> rules.Forecast:
-    """When a member is expected to act, from how long its newest wakes waited for an act, and since when one waits."""
-    answered = answer_times(tx, row.id)
-    return make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row))
+def forecast_of(tx: Reading, row: ForecastFacts, facts: Facts) -> tuple[rules.Forecast, Fault]:
+    """When a member is expected to act, and what is wrong with its wakes.
+
+    From how long its newest wakes waited for an act, since when one waits, and what was seen of them.
+    """
+    answered, wakes = answer_times(tx, row.id), wakes_of(tx, row.id, row.owner, row.is_verified, row.unacted_at)
+    made = make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row), wakes)
+    return made, find_wake_fault(facts, wakes, answered, tx.now, tx.settings)
+
+
+def wakes_fault(tx: Reading, row: ForecastFacts, facts: Facts) -> Fault:
+    """What is wrong with a member's wakes."""
+    return forecast_of(tx, row, facts)[1]
 
 
 def last_evidence(tx: Reading, member: int) -> float | None:

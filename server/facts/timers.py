@@ -27,6 +27,9 @@ BLOCK = "block"
 DECISION_END = "decision_end"
 """The rule of the timer of a decision's end, and of the notice before it. Its subject is the decision."""
 
+WAKES = "wakes"
+"""The rule of the timer of an agent whose newest wakes have led to no act yet."""
+
 RETENTION = "retention"
 """The rule of the timer of the room's own redaction by age. Its slot is the entry up to which it has come."""
 

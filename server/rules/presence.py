@@ -8,9 +8,16 @@ from typing import Literal
 
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.spans import duration
+from teamroom.server.rules.wakes import FAULTS, Fault, Wakes
 from teamroom.server.settings import FixedSettings
 
 PresenceState = Literal["live", "working", "asleep", "overdue", "suspect", "zombie", "gone", "paused", "killed"]
+
+UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
+"""Roles of programs, which are watched for silence but never challenged."""
+
+UNKNOWN = Wakes()
+"""What is known of the wakes of a member without a listener."""
 
 LISTENS = "listens"
 """How the reason of a presence begins if a call or stream of the member is open."""
@@ -322,13 +329,33 @@ def _challenges(count: int) -> str:
     return "a challenge went" if count == 1 else f"{count} challenges went"
 
 
+def patience_seconds(answered: Sequence[float], settings: FixedSettings) -> float:
+    """How long a wake may wait for an act before it counts as one that led to none."""
+    usual = ninetieth(answered) if len(answered) >= settings.forecast_answers else 0.0
+    return usual + settings.live_interval_seconds
+
+
+def find_wake_fault(
+    facts: Facts, wakes: Wakes, answered: Sequence[float], now: float, settings: FixedSettings
+) -> Fault:
+    """What is wrong with an agent's wakes (WAK1). While a run counts as work, it may still act on them."""
+    works = (facts.run_counts_until(now, settings) or 0.0) > now
+    return wakes.find_fault(math.inf if works else patience_seconds(answered, settings))
+
+
 def make_forecast(
-    facts: Facts, answered: Sequence[float], now: float, settings: FixedSettings, waited: float = 0.0
+    facts: Facts,
+    answered: Sequence[float],
+    now: float,
+    settings: FixedSettings,
+    waited: float = 0.0,
+    wakes: Wakes = UNKNOWN,
 ) -> Forecast:
     """When a member is expected to act on something that is sent now. It is never better than the evidence (PRS2).
 
     `answered`: how long its newest wakes waited for an act of it, in seconds. `waited`: how long its oldest wake has
-    waited without one. There is an estimate only for a member that something wakes, after `forecast_answers` acts.
+    waited without one. There is an estimate only for a member that something wakes, after `forecast_answers` acts. A
+    listener that says when it starts a harness must have been seen to make the member act.
     """
     found = find_presence(facts, now, settings)
     if found.state in ("paused", "killed", "gone", "zombie"):
@@ -338,6 +365,10 @@ def make_forecast(
     if not is_woken(facts, now, settings):
         words = NO_LISTENER if interval_seconds(facts.mode, settings) is None or facts.mode == "live" else NOT_KEPT
         return Forecast(None, None, f"{describe_connection(found.reason, facts)}; {words}", words)
+    fault = find_wake_fault(facts, wakes, answered, now, settings) if facts.listens else ""
+    if fault == "unacted" or (fault and wakes.is_verified is False):
+        words = f"no estimate: {FAULTS[fault]}"
+        return Forecast(None, None, f"{found.reason}; {words}", words)
     if len(answered) < settings.forecast_answers and _is_scheduled(facts):
         return _next_look(facts, found, now, settings, waited)
     if len(answered) < settings.forecast_answers:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
 from teamroom.server.health import PartHealth
-from teamroom.server.identity import Entropy
+from teamroom.server.identity import CallingListener, Entropy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
 from teamroom.server.store.invariants import check as check_invariants
@@ -138,6 +138,8 @@ class Reading:
         """
         self.caller_row: Principal | None = None
         """The caller's row as this transaction read it, set by the door; None if the room itself acts."""
+        self.listener: CallingListener | None = None
+        """The caller's listener if it makes this call, set by the door; None if the member itself does."""
         self._policy: Policy | None = None
 
     @property

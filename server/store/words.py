@@ -92,7 +92,9 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
     "values of settings, which have a form": frozenset(
         {"policy.document", "letter_setting.quiet", "letter_setting.zone", "letter_setting.digest_time"}
     ),
-    "what a listener calls itself: digits and small letters": frozenset({"listener.listener"}),
+    "what a listener calls itself: digits and small letters": frozenset(
+        {"listener.listener", "wake.listener", "presence.verified"}
+    ),
     "what a harness calls its tools: letters, digits and some signs, and no spaces": frozenset({"harness.tool"}),
     "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
 }

@@ -9,6 +9,7 @@ from teamroom.server.acts.letters.notices import write_digest, write_notices
 from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.prompts import PROMPT, tell_of_prompt
 from teamroom.server.acts.presence.trouble import watch
+from teamroom.server.acts.presence.wakes import look_at_wakes
 from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
 from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
 from teamroom.server.acts.receipts.retention import retain
@@ -17,7 +18,17 @@ from teamroom.server.acts.tasks.overdue import announce_overdue
 from teamroom.server.door.repeats import FORGET, forget_requests
 from teamroom.server.facts.blocks import WAITABLE, lift_more, look_at_block
 from teamroom.server.facts.owed import RULES
-from teamroom.server.facts.timers import BLOCK, DECISION_END, KILLED, RESUMED, RETENTION, TOKENLESS, Timer, find_timer
+from teamroom.server.facts.timers import (
+    BLOCK,
+    DECISION_END,
+    KILLED,
+    RESUMED,
+    RETENTION,
+    TOKENLESS,
+    WAKES,
+    Timer,
+    find_timer,
+)
 from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
@@ -39,6 +50,7 @@ DUTIES: Mapping[str, Duty] = {
     FORGET_CLAIMS: forget_claims,
     INDEX: index_older,
     RETENTION: retain,
+    WAKES: look_at_wakes,
     **dict.fromkeys(REDACTIONS, redact_more),
     **dict.fromkeys(WAITABLE, lift_more),
     **dict.fromkeys(RULES, remind),

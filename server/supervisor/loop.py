@@ -89,6 +89,7 @@ class Supervisor:
         """Do everything that is due now; returns when the next thing is due."""
         await self.door.settle_refused()
         await self._write_reports()
+        await self.door.write_deliveries()
         if self._is_stepped():
             self._steps = self._watch.steps
             await self.door.act_as_room(Writing.save_clock)

@@ -21,6 +21,7 @@ from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.runs import RunReport
+from teamroom.server.rules.wakes import EndedRun
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError, Store
 from teamroom.server.store.rows.listeners import ListenerRow
@@ -41,12 +42,15 @@ class Origin:
     """Who listens, as far as the room can tell: the name that the listener gives, and its session.
 
     `session`: the connection of an older client, the same for all its calls; None for a client of the newest protocol.
-    `session_id` stays the same if a session is continued. `run`: the run that it reports.
+    `session_id` stays the same if a session is continued. `run`: the run that it reports. `woke`: up to which number
+    its wakes were handed to a harness that started. `ended`: how its last run ended.
     """
 
     name: str | None = None
     session: object | None = None
     run: RunReport | None = None
+    woke: int | None = None
+    ended: EndedRun | None = None
 
     @property
     def session_id(self) -> str | None:

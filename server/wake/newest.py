@@ -6,8 +6,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from teamroom.server.clock import Clock, RoomClock
+from teamroom.server.facts.ids import LARGEST_NUMBER
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.runs import RunReport
+from teamroom.server.rules.wakes import LARGEST_EXIT_CODE, EndedRun
 
 LISTENER = "teamroom/listener"
 """The key of `_meta` under which a listener gives its name with each call."""
@@ -17,6 +19,12 @@ LISTENER_FORM = re.compile(r"[0-9]{13}-[0-9a-z]{1,16}")
 
 RUN = "teamroom/run"
 """The key of `_meta` under which a listener reports the run that is on, with the fields of `RunReport`."""
+
+WOKE = "teamroom/woke"
+"""The key of `_meta` under which a listener says up to which number its wakes were handed to a harness that started."""
+
+RUN_ENDED = "teamroom/run-ended"
+"""The key of `_meta` under which a listener says how its last run ended, with the fields of `EndedRun`."""
 
 PRESENT_SECONDS = 25.0
 """A listener that does not wait counts as present this long after its last call. It beats more than twice as often."""
@@ -61,6 +69,43 @@ def run_report(meta: Any) -> RunReport | None:
             f"Send {LISTENER} too.",
         )
     return report
+
+
+def woke_cursor(meta: Any) -> int | None:
+    """Up to which number a listener's wakes were handed to a harness that started. Raises Refusal `invalid`."""
+    value = meta.get(WOKE) if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_NUMBER:
+        raise Refusal("invalid", f"_meta {WOKE} is no number of the log.", "Send the cursor that came with the wakes.")
+    _require_listener(meta, WOKE)
+    return value
+
+
+def ended_run(meta: Any) -> EndedRun | None:
+    """How a listener's last run ended. Raises Refusal `invalid`."""
+    value = meta.get(RUN_ENDED) if isinstance(meta, dict) else None
+    if value is None:
+        return None
+    code, called = (value.get("code"), value.get("called")) if isinstance(value, dict) else (None, None)
+    is_code = isinstance(code, int) and not isinstance(code, bool) and abs(code) <= LARGEST_EXIT_CODE
+    if not isinstance(code, int) or not is_code or not isinstance(called, bool) or len(value) != 2:
+        raise Refusal(
+            "invalid",
+            f"_meta {RUN_ENDED} is no exit code, and whether the member called.",
+            f'Send "{RUN_ENDED}": {{"code": 0, "called": false}}; a signal is a negative code.',
+        )
+    _require_listener(meta, RUN_ENDED)
+    return EndedRun(code, called)
+
+
+def _require_listener(meta: Any, key: str) -> None:
+    if listener_name(meta) is None:
+        raise Refusal(
+            "invalid",
+            f"_meta {key} comes without {LISTENER}: only a member's live listener says what became of its wakes.",
+            f"Send {LISTENER} too.",
+        )
 
 
 def _as_report(value: Any) -> RunReport | None:

@@ -60,10 +60,20 @@ class Waiting:
         self._listeners.note_call(caller, listener)
 
     async def heard(self, caller: Caller, origin: Origin) -> Heard | None:
-        """What the caller's live listener says with a call; None if the call comes from another client."""
-        if origin.name is None or not await self._listeners.is_newest(caller, origin.name):
+        """What a listener of the caller says with a call; None if the call comes from another client."""
+        if origin.name is None:
             return None
-        return Heard(origin.run)
+        is_newest = await self._listeners.is_newest(caller, origin.name)
+        given = self._door.deliveries.of(caller.member) if origin.woke is not None else ()
+        return Heard(origin.run, origin.name, is_newest, origin.woke, origin.ended, given)
+
+    async def hear_with_read(self, caller: Caller, origin: Origin) -> None:
+        """Record what the caller's newest listener says of its wakes with a call that reads. Raises Refusal."""
+        if origin.woke is None and origin.ended is None:
+            return
+        heard = await self.heard(caller, origin)
+        if heard is not None and heard.is_newest:
+            await self._door.note_steps(caller, heard)
 
     async def wait_for_wake(self, caller: Caller, arguments: WaitForWake, origin: Origin) -> Waited:
         """Wait for wakes after the caller's cursor; returns none if the time is up first.
@@ -76,6 +86,7 @@ class Waiting:
             await self._door.act(caller, ACKNOWLEDGE, Acknowledge(after=arguments.after), listener=heard)
         else:
             await self._read(caller, arguments)
+            await self.hear_with_read(caller, origin)
             arguments = WaitAgain(timeout_seconds=arguments.timeout_seconds, given=self._given.upto(caller, origin))
         seconds = self._settings.wait_seconds if arguments.timeout_seconds is None else arguments.timeout_seconds
         seconds = min(seconds, self._settings.wait_max_seconds)
@@ -85,6 +96,7 @@ class Waiting:
                 found = await self._wait(caller, arguments, seconds, listening)
                 if found.wakes:
                     self._given.note(caller, origin, found.cursor)
+                    self._door.note_delivery(caller, origin.name, found.after, found.cursor)
                 return found
         if running.cancelled_caught:
             return await self._read(caller, arguments)  # refused, with who did it and why

@@ -185,6 +185,10 @@ class CountingDoor:
         """Do what is due of refused calls."""
         await self._door.settle_refused()
 
+    async def write_deliveries(self) -> None:
+        """Write which wakes listeners were given."""
+        await self._door.write_deliveries()
+
     async def act_as_room(self, work: Any) -> Any:
         """Carry it out, and note its cost."""
         due = getattr(work, "keywords", {}).get("seen")

@@ -282,6 +282,42 @@ def test_a_run_without_a_call_uses_up_no_wake_and_one_with_a_call_does(room: Wat
         assert [w["subject"] for w in told(room)[2]["stdin"]["wakes"]] == [second]
 
 
+@promise("WAK1")
+def test_the_listener_says_that_its_command_started_and_its_member_is_verified_once_it_acts(room: WatchedRoom) -> None:
+    with listening(room, STAYS, options=()):
+        hears(room)
+        message = wake(room, "look")
+
+        def seen() -> dict[str, Any]:
+            (found,) = room.act("asker", "read_messages", ids=[message])["messages"]
+            return dict(found["wakes"][0])
+
+        until(lambda: seen()["woken"] is not None, "its command started")
+        assert seen()["acted"] is None
+        assert not room.who("builder")["wake_verified"]
+        room.act("builder", "create_task", title="look")
+        assert seen()["notified"] <= seen()["woken"] <= seen()["acted"]
+        until(lambda: room.who("builder")["wake_verified"], "its wake is verified")
+
+
+@promise("WAK2")
+def test_the_owner_is_told_why_after_three_runs_of_a_command_that_makes_no_call(room: WatchedRoom) -> None:
+    with listening(room, "import sys; sys.exit(0)", options=()) as process:
+        hears(room)
+        for number in range(3):
+            wake(room, f"look at {number}")
+            says(process, "ended without a call to the room")
+        until(lambda: lost_runs(room), "the owner is told")
+    (line,) = lost_runs(room)
+    assert "3 runs answered no wake (exit code 0, no call): no permission, no network or a crash" in line
+    assert "teamroom doctor --wake builder" in line
+
+
+def lost_runs(room: WatchedRoom) -> list[str]:
+    """What the owner was told of runs that made no call."""
+    return [one["line"] for one in room.owner("check_in")["wakes"] if "runs answered no wake" in one["line"]]
+
+
 def test_the_newest_listener_is_live_and_the_older_one_reports_it_and_exits(room: WatchedRoom) -> None:
     with listening(room, NOTES_WHAT_IT_GETS, "{wake}") as older:
         hears(room)

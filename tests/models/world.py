@@ -275,6 +275,10 @@ class StallingDoor:
         """Do what is due of refused calls, which is no duty."""
         await self._door.settle_refused()
 
+    async def write_deliveries(self) -> None:
+        """Write which wakes listeners were given."""
+        await self._door.write_deliveries()
+
     async def act_as_room(self, work: Decided) -> Any:
         """Carry out what is no duty."""
         if getattr(work, "func", None) is not loop.carry_out:

@@ -108,8 +108,6 @@ PLANNED: dict[str, str] = {
     "PRS5": "listeners of different mechanisms supersede each other, on every server",
     "REM1": "several servers on one room",
     "DEC4": ALL,
-    "WAK1": ALL,
-    "WAK2": "its owner is told why a wake was not answered within its budget",
     "WAK3": "the gates of harnesses that no test here runs",
     "WAK4": "harnesses whose hooks say nothing of their prompts",
     "SAF2": "webhooks, which do not exist yet",

@@ -117,10 +117,13 @@ class Member:
         request_id: str | None = None,
         listener: str | None = None,
         run: Any = None,
+        woke: Any = None,
+        ended: Any = None,
         **arguments: Any,
     ) -> tuple[dict[str, Any], str, bool]:
         """Call a tool, also as a listener of some age; returns structured reply, text, and whether it was refused."""
         said = {"teamroom/request-id": request_id, "teamroom/listener": listener, "teamroom/run": run}
+        said |= {"teamroom/woke": woke, "teamroom/run-ended": ended}
         meta: Any = {key: value for key, value in said.items() if value is not None} or None
         if self.caller is not None:
             found = await self.caller.call(tool, arguments, meta or {})

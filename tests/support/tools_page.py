@@ -48,7 +48,8 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
   marked `replayed`.
 - A program that listens for a long time sends `_meta: {"teamroom/listener": "…"}` with each call. The value is the
   Unix time in milliseconds at which it began, a dash, and up to 16 lower-case letters or digits. Only the newest
-  listener gets wakes.
+  listener gets wakes. It says what became of them with `teamroom/woke` and `teamroom/run-ended`: see
+  [How it works](how-it-works.md#the-steps-of-a-wake).
 """
 
 

@@ -102,6 +102,7 @@ SILENT = {
     "which member a task repairs, which goes with the task": {"add_repair"},
     "the counts of refused calls, which only the morning report shows": {"add_refused_calls", "forget_refused_calls"},
     "who listens, which no page shows": {"take_listener"},
+    "how many runs in a row answered nothing, which nothing shows": {"count_lost_runs"},
     "the store's own": {"open_head", "save_head", "record_migration", "touch_entries"},
     "the index of words, which only a search reads": {
         *("index_older_messages", "index_tasks", "note_indexed_tasks", "tidy_messages", "tidy_tasks"),

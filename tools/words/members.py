@@ -3,6 +3,7 @@
 from teamroom.server.acts.members.roster import HarnessShown, MemberShown, Roster, Stop
 from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.text import cite, describe_mode
+from teamroom.server.rules.wakes import say_unverified
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.reminders import render_reminders
 
@@ -44,6 +45,7 @@ def render_member(member: MemberShown) -> str:
         + (f"; holds {', '.join(member.tasks)}" if member.tasks else "")
         + ("; listening now" if member.listening else "")
         + (f"; {member.answers}" if member.answers else "")
+        + say_unverified(member)
         + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")
         + (f"; {render_harness(member.harness)}" if member.harness else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")

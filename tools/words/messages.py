@@ -5,7 +5,8 @@ from teamroom.server.facts.member import Forecast
 from teamroom.server.facts.mentions import NewName, NotReached
 from teamroom.server.rules.forecasts import describe_forecast
 from teamroom.server.rules.text import cite_name
-from teamroom.tools.words.phrases import quote
+from teamroom.server.rules.wakes import describe_steps
+from teamroom.tools.words.phrases import list_lines, quote
 from teamroom.tools.words.reminders import render_reminders
 
 
@@ -22,7 +23,12 @@ def render_message(message: Message) -> str:
     about = f" on {message.task}" if message.task else ""
     answer = f" answering {message.reply_to}" if message.reply_to else ""
     head = f"{message.id} @{message.author} ({message.author_kind}) {message.kind}{about}{answer}, {message.at}:"
-    return f"{head}\n{quote(message.text)}{render_reminders(message.reminders)}"
+    return f"{head}\n{quote(message.text)}{render_reminders(message.reminders)}{_render_steps(message)}"
+
+
+def _render_steps(message: Message) -> str:
+    """What was seen of the wakes of its addressees."""
+    return list_lines("Wakes", map(describe_steps, message.wakes))
 
 
 def render_forecasts(forecasts: list[Forecast]) -> str:

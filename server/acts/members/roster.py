@@ -12,6 +12,8 @@ from teamroom.server.facts.owed import Slot, slots_of
 from teamroom.server.facts.standing import ROOM, standing_in_force, stored_standing
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import (
+    UNCHALLENGED,
+    Facts,
     describe_connection,
     find_presence,
     interval_seconds,
@@ -98,6 +100,11 @@ class MemberShown(BaseModel):
     p90_seconds: float | None
     answers: str
     """When it answers, in words: only acts after wakes justify an estimate."""
+    wake_verified: bool | None
+    """Whether a wake of its newest listener went through all three steps, and the newest still lead to acts.
+
+    None of people, programs that only watch, and stopped members.
+    """
     supported: bool
     """Whether something keeps its mode: `live` needs a listener, `every:SECONDS` calls at that pace."""
     capabilities: list[CapabilityShown]
@@ -182,7 +189,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     facts = facts_of(tx, row)
     verdict = find_presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
-    expected = forecast_of(tx, row, facts)
+    expected, fault = forecast_of(tx, row, facts)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
     return MemberShown(
         name=row.name,
@@ -205,12 +212,18 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
         answers=expected.answers,
+        wake_verified=not fault if _is_woken(row, facts) else None,
         supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
         authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )
+
+
+def _is_woken(row: RosterRow, facts: Facts) -> bool:
+    """Whether wakes of a member are to lead to acts now."""
+    return row.kind == "agent" and row.role not in UNCHALLENGED and facts.standing == "active"
 
 
 def _stop(tx: Reading, row: RosterRow) -> Stop:

@@ -33,6 +33,7 @@ from teamroom.server.facts.ids import LARGEST_NUMBER, MessageNumber, message_nam
 from teamroom.server.facts.member import Forecast, facts_named, find_member
 from teamroom.server.facts.mentions import mentioned_member
 from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
+from teamroom.server.facts.steps import WakeSteps, steps_of_message
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -52,6 +53,9 @@ ADDRESSEES = 20
 """How many members one message addresses at most."""
 
 PAGE_MESSAGES = 50
+STEPS_MESSAGES = 3
+"""Of how many messages at once the steps of their wakes are shown."""
+
 HEAD_CHARACTERS = 100
 """How many characters a message adds to a reply in addition to its text."""
 
@@ -97,7 +101,8 @@ class ReadMessages(Arguments):
 class Message:
     """A message in full. `previous` is the number of the one before it under the same filter.
 
-    `reminders`: of an ask that was read by id, whom the room reminded of it, or why it did not.
+    `reminders`: of an ask that was read by id, whom the room reminded of it, or why it did not. `wakes`: of one of a
+    few that were read by id, what was seen of the wake of each addressee.
     A plain dataclass, because a page holds fifty.
     """
 
@@ -114,6 +119,7 @@ class Message:
     task: str | None
     reply_to: str | None
     reminders: list[Slot] = field(default_factory=list)
+    wakes: list[WakeSteps] = field(default_factory=list)
 
 
 class Messages(BaseModel):
@@ -241,12 +247,14 @@ def read_messages(tx: Reading, caller: Caller, arguments: ReadMessages) -> Messa
 
 
 def _asked_for(tx: Reading, ids: list[MessageNumber]) -> Messages:
-    """Return messages by their ids; asks with their reminders."""
+    """Return messages by their ids; asks with their reminders, and a few with what was seen of their wakes."""
     rows = [_message(tx, number) for number in dict.fromkeys(ids)]
     chosen = _chosen(rows)
     for row, message in zip(rows, chosen.messages, strict=False):
         if row.kind == "ask":
             message.reminders = slots_of(tx, "ask", row.id)
+        if len(rows) <= STEPS_MESSAGES:
+            message.wakes = steps_of_message(tx, row.id)
     return chosen
 
 

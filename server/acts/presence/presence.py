@@ -34,6 +34,7 @@ from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.reviewer import ReviewDue, replace_lost_reviewers
 from teamroom.server.facts.roles import EVERYBODY
 from teamroom.server.facts.standing import pause_details, state_of
+from teamroom.server.facts.steps import Delivery, note_acted, note_notified
 from teamroom.server.facts.task import PAUSES_KNOWN, add_entry, task_changed, task_now
 from teamroom.server.facts.timers import check_presence_by, schedule_presence_check
 from teamroom.server.facts.wakes import note_seen
@@ -183,6 +184,8 @@ class Waited(BaseModel):
     superseded: bool = False
     """Whether another listener of this member has superseded this call."""
     due_seconds: Annotated[float | None, Field(exclude=True)] = None
+    after: Annotated[int, Field(exclude=True)] = 0
+    """The number after which it looked for wakes."""
 
 
 class Acknowledged(Reply):
@@ -218,6 +221,7 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
     is_woken = row.has_wakes or caller.member in tx.effects.woken
     wakes, seen = pending_wakes(tx, cursor, tx.head.seq) if is_woken else ([], tx.head.seq)
     note_seen(tx, caller, seen)
+    _note_steps(tx, caller, row.acknowledged, cursor, seen if wakes else cursor)
     return CheckedIn(
         receipt=receipt,
         cursor=seen,
@@ -234,6 +238,14 @@ def check_in(tx: Writing, caller: Caller, arguments: CheckIn) -> CheckedIn:
         decisions=decisions_of(tx, caller, cursor) if found.decisions or caller.kind == "human" else [],
         quiet=_quiet_messages(tx, caller.member, cursor) if found.messages else [],
     )
+
+
+def _note_steps(tx: Writing, caller: Caller, before: int, cursor: int, seen: int) -> None:
+    """Record that the member itself acknowledges wakes up to a cursor, or that its newest listener is given more."""
+    if tx.listener is None and cursor > before:
+        note_acted(tx, caller.member, before, cursor)
+    elif tx.listener is not None and tx.listener.is_newest and seen > cursor:
+        note_notified(tx, Delivery(caller, tx.listener.name, cursor, seen, tx.now))
 
 
 def _quiet_messages(tx: Reading, member: int, after: int) -> list[QuietMessage]:
@@ -292,7 +304,7 @@ def wakes_waiting(tx: Reading, caller: Caller, arguments: WaitForWake) -> Waited
             return Waited(wakes=[], cursor=cursor, unacknowledged=unacknowledged, due_seconds=due)
     wakes, seen = _show_wakes(tx, causes, cursor)
     proofs = len(probes_due(tx, caller.member))
-    return Waited(wakes=wakes, cursor=seen, unacknowledged=unacknowledged, proofs=proofs)
+    return Waited(wakes=wakes, cursor=seen, unacknowledged=unacknowledged, proofs=proofs, after=after)
 
 
 def _count_between(tx: Reading, member: int, after: int, upto: int) -> int:

@@ -18,6 +18,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.challenges import is_right_answer
 from teamroom.server.rules.letters import SUSPECT
 from teamroom.server.rules.presence import (
+    UNCHALLENGED,
     Assessment,
     Challenge,
     Facts,
@@ -36,9 +37,6 @@ POSTS_KNOWN = 5
 
 LISTENING_NOTED_INTERVALS = 0.5
 """How often an open stream is recorded as a sign of a connection, in intervals."""
-
-UNCHALLENGED: frozenset[str] = frozenset({"watchdog", "observer"})
-"""Roles of programs, which are watched for silence but never challenged."""
 
 
 def watch(tx: Writing, due: Timer) -> None:

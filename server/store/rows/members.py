@@ -28,6 +28,8 @@ class Principal(NamedTuple):
     run_ended_at: float | None
     seen: int
     acted: int
+    woken: int
+    lost_runs: int
     trouble: str | None
     own_state: str | None
     own_until: float | None
@@ -161,6 +163,8 @@ class RosterRow(NamedTuple):
     gate_at: float | None
     prompt_since: float | None
     tokens_until: float | None
+    is_verified: int | None
+    unacted_at: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None
@@ -220,6 +224,8 @@ class MemberFacts(NamedTuple):
     gate_at: float | None
     prompt_since: float | None
     tokens_until: float | None
+    is_verified: int | None
+    unacted_at: float | None
     trouble: str | None
     trouble_reason: str | None
     own_state: str | None

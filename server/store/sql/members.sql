@@ -10,7 +10,8 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
     member.owner as owner, owner.name as owner_name, member.mode as mode, member.acknowledged as acknowledged,
     member.epoch as epoch, head.epoch as room_epoch, presence.last_call_at as last_call_at,
     presence.run_heard_at as run_heard_at, presence.run_ended_at as run_ended_at,
-    coalesce(presence.seen, 0) as seen, coalesce(presence.acted, 0) as acted, trouble.verdict as trouble,
+    coalesce(presence.seen, 0) as seen, coalesce(presence.acted, 0) as acted, coalesce(presence.woken, 0) as woken,
+    coalesce(presence.lost_runs, 0) as lost_runs, trouble.verdict as trouble,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until,
     exists (
@@ -223,14 +224,15 @@ update member set mode = :mode where id = :member
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at,
-    presence.prompt_since, presence.tokens_until,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until, harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
 from member
 join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id
+left join member_wakes as wakes on wakes.member = member.id
 left join harness on harness.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id

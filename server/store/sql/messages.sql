@@ -211,13 +211,14 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at,
-    presence.prompt_since, presence.tokens_until,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
 left join member_presence as presence on presence.member = member.id
+left join member_wakes as wakes on wakes.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.id = coalesce(
@@ -230,8 +231,8 @@ where member.id = coalesce(
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at,
-    presence.prompt_since, presence.tokens_until,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
@@ -245,6 +246,7 @@ from (
 ) as called
 join member on member.id = called.member
 join member_presence as presence on presence.member = called.member
+left join member_wakes as wakes on wakes.member = called.member
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 order by presence.last_call_at desc, member.id
@@ -254,13 +256,14 @@ order by presence.last_call_at desc, member.id
 select member.id, member.name, member.kind, member.owner, member.mode,
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at,
-    presence.prompt_since, presence.tokens_until,
+    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
+    wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 from member
 join member_presence as presence on presence.member = member.id
+left join member_wakes as wakes on wakes.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
 where member.kind <> 'room' and member.role <> 'observer' and member.id <> :author
