@@ -7,6 +7,8 @@ after it, it gets the same wakes again, a few times.
 
 import json
 import os
+import re
+import select
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -29,8 +31,13 @@ from teamroom.clients.session.place import (
     member_token,
     naming_caller,
 )
-from teamroom.clients.session.steady import STALE_CURSOR, SteadyRoom, new_listener
+from teamroom.clients.session.protocol import WOKE
+from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener, root_of
 from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
+from teamroom.server.rules.hooks import PHASES
+
+EVENT_SECONDS, EVENT_BYTES = 1.0, 65_536
+"""How long a harness may take to name its event, and how much of it is read."""
 
 TRIES = 3
 """How often a harness is given the same wakes if it makes no call to the room."""
@@ -90,15 +97,16 @@ class Given:
     cursor: int = 0
     times: int = 0
     calls: str | None = None
+    root: str = ""
+    """What the ids of this harness's listeners have in common."""
 
 
 def listen_once(place: Place, name: str, harness: str) -> int:
     """Wait for one wake of a member and give it to the harness; returns the exit code. Raises Failure."""
     if is_to_end(harness, place.environment):
         return 0
-    room = SteadyRoom(place, partial(member_token, place, name), _silent, listener=new_listener())
     with naming_caller(place, name):
-        ending = anyio.run(HookListener(room, place, name, WAYS[harness]).run)
+        ending = anyio.run(HookListener(place, name, WAYS[harness], is_end_of_turn(read_event())).run)
     sys.stdout.write(ending.output)
     sys.stderr.write(ending.error)
     return ending.code
@@ -107,9 +115,14 @@ def listen_once(place: Place, name: str, harness: str) -> int:
 class HookListener:
     """A listener that gives its harness one batch of wakes."""
 
-    def __init__(self, room: SteadyRoom, place: Place, name: str, way: Callable[[str], Ending]) -> None:
-        self._room, self._place, self._name, self._way = room, place, name, way
+    def __init__(self, place: Place, name: str, way: Callable[[str], Ending], ends_turn: bool) -> None:
+        """`ends_turn`: the harness has had a turn, which it began with what it was given last."""
+        self._place, self._name, self._way, self._ends_turn = place, name, way, ends_turn
         self._file = place.folder / MEMBERS / f"{name}.given"
+        self._given = self._read()
+        listener = new_listener(self._given.root)
+        self._root = root_of(listener)
+        self._room = SteadyRoom(place, partial(member_token, place, name), _silent, listener=listener)
         self._ending = Ending()
 
     async def run(self) -> Ending:
@@ -122,7 +135,7 @@ class HookListener:
         return self._ending
 
     async def _listen(self) -> Ending:
-        given = self._read()
+        given = self._given
         after = given.cursor if given.cursor and await self._room.has_called(given.calls) else None
         me = await self._room.me()  # which counts as a call of the member
         check_member(self._name, me, "Listen")
@@ -130,9 +143,10 @@ class HookListener:
         check_kind(self._place, me)
         if me["mode"] != "live":
             await self._room.call("check_in", mode="live")
+        seconds = 0.0  # the first wait only makes this the live listener
         while True:
             try:
-                waited = await self._room.wait(after)
+                waited = await self._room.wait(after, seconds)
             except Failure as failure:
                 if failure.body.get("code") not in STALE_CURSOR:
                     raise
@@ -140,6 +154,10 @@ class HookListener:
                 continue
             if waited["superseded"]:
                 return Ending()
+            if seconds == 0.0 and given.cursor and self._ends_turn:
+                self._room.say(WOKE, given.cursor)
+                await self._room.beat()
+            seconds = WAIT_SECONDS
             if waited["wakes"] and (ending := await self._give(waited, given, is_again=after is None)) is not None:
                 return ending
             after = None if after is None else waited["cursor"]
@@ -152,7 +170,7 @@ class HookListener:
             return None
         if times:
             await anyio.sleep(FAILED_SECONDS[0] * 2 ** (times - 1))
-        if not self._write(Given(cursor, times + 1, self._room.calls)):
+        if not self._write(Given(cursor, times + 1, self._room.calls, self._root)):
             await self._room.wait(cursor, 0)  # acknowledges: without the file, they would be given again and again
         return self._way(wake_line(self._name, waited["wakes"]))
 
@@ -161,7 +179,7 @@ class HookListener:
     def _read(self) -> Given:
         try:
             found = json.loads(read_private(self._file, TOKEN_FOLDERS))
-            return Given(int(found["cursor"]), int(found["times"]), found["calls"])
+            return Given(int(found["cursor"]), int(found["times"]), found["calls"], _checked(str(found["root"])))
         except (OSError, NotPrivateError, ValueError, KeyError, TypeError):
             return Given()
 
@@ -173,6 +191,26 @@ class HookListener:
         except (OSError, NotPrivateError):
             return False
         return True
+
+
+def _checked(root: str) -> str:
+    """The common part of the ids, if it is one."""
+    return root if re.fullmatch(r"[0-9a-f]{8}", root) else ""
+
+
+def read_event() -> str:
+    """Read the event that the harness names on standard input; "" if it names none within a second."""
+    if sys.stdin is None or sys.stdin.isatty() or not select.select([sys.stdin], [], [], EVENT_SECONDS)[0]:
+        return ""
+    try:
+        return str(json.loads(os.read(sys.stdin.fileno(), EVENT_BYTES))["hook_event_name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def is_end_of_turn(event: str) -> bool:
+    """Whether a harness runs a hook because its turn has ended."""
+    return PHASES.get(event.lower()) == "idle" and not event.lower().startswith("session")
 
 
 async def _until_harness_ends(tasks: anyio.abc.TaskGroup) -> None:

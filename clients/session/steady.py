@@ -52,9 +52,17 @@ Look = Callable[[], Awaitable[Mapping[str, float]]]
 """Looks at the run that is on; returns what a listener reports of it."""
 
 
-def new_listener() -> str:
-    """Return the id of a new listener. It begins with the time, so that the room knows the newest."""
-    return f"{time.time_ns() // 1_000_000:013}-{secrets.token_hex(LISTENER_BYTES)}"
+def new_listener(root: str = "") -> str:
+    """Return the id of a new listener. It begins with the time, so that the room knows the newest.
+
+    `root`: what the ids of the listeners have in common that one harness starts after each other; "" for a new one.
+    """
+    return f"{time.time_ns() // 1_000_000:013}-{root or secrets.token_hex(LISTENER_BYTES)}"
+
+
+def root_of(listener: str) -> str:
+    """Return what an id has in common with those of the same harness."""
+    return listener.partition("-")[2]
 
 
 class SteadyRoom:

@@ -293,7 +293,7 @@ def _prove_wakes(plans: Sequence[Plan]) -> None:
     """Say how to see that a member wakes. The proof itself belongs here."""
     for plan in plans:
         name = plain(plan.identity.joined.name)
-        print(f'To see that @{name} answers, start it and run: {own_name()} ask {name} "Are you there?"')
+        print(f"To see that @{name} wakes, start it and run: {own_name()} doctor --wake {name}")
 
 
 def _as_json(plan: Plan, dry_run: bool) -> dict[str, Any]:

@@ -50,16 +50,20 @@ def environment(room: WatchedRoom) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def hook(room: WatchedRoom, format_: str = "claude") -> Iterator[subprocess.Popen[str]]:
-    """A hook that listens, until the block ends."""
+def hook(room: WatchedRoom, format_: str = "claude", said: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A hook that listens, until the block ends; `said`: what its harness says."""
     with subprocess.Popen(
         [TEAMROOM, "listen", "--as", "builder", "--once", "--format", format_],
         env=environment(room),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
+        assert process.stdin is not None
+        process.stdin.write(said)
+        process.stdin.close()
+        process.stdin = None
         try:
             yield process
         finally:
@@ -139,6 +143,33 @@ def test_what_a_harness_answered_by_a_call_is_acknowledged_and_not_given_again(r
     assert code == 2
     assert second in error
     assert "more" not in error, "only the newer one"
+
+
+@promise("WAK1")
+def test_a_harness_that_ended_a_turn_and_called_has_a_verified_wake(room: WatchedRoom) -> None:
+    assert room.who("builder")["wake_verified"] is not True
+    for number in range(2):
+        message = wake(room, f"look at part {number}")
+        with hook(room) as process:
+            assert message in ends(process)[2]
+        room.act("builder", "check_in")
+        room.act("builder", "post_message", text=f"on {message}", to=["asker"])
+        with hook(room, said='{"hook_event_name": "Stop"}') as process:
+            hears(room)
+            until(lambda: room.who("builder")["wake_verified"], "all three steps were seen")
+
+
+@promise("WAK1")
+def test_a_harness_that_starts_again_had_no_turn(room: WatchedRoom) -> None:
+    """The twin of the test before this one: nobody saw that the harness went on with the wake."""
+    message = wake(room)
+    with hook(room) as process:
+        assert message in ends(process)[2]
+    room.act("builder", "check_in")
+    room.act("builder", "post_message", text="on it", to=["asker"])
+    with hook(room, said='{"hook_event_name": "SessionStart"}') as process:
+        hears(room)
+        assert room.who("builder")["wake_verified"] is False
 
 
 def test_without_a_place_for_what_it_gave_it_gives_each_wake_once(room: WatchedRoom) -> None:

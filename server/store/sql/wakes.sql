@@ -15,9 +15,10 @@ where member = :member and (notified_at is null or (acted_at is null and listene
     and seq >= :from_seq and seq <= :upto
 
 -- name: note_woken
--- Only of wakes that this listener was given.
+-- Only of wakes that this listener was given, or one before it that the same harness started.
 update wake set woken_at = :at
-where member = :member and woken_at is null and notified_at is not null and listener = :listener
+where member = :member and woken_at is null and notified_at is not null
+    and substr(listener, 15) = substr(cast(:listener as text), 15)
     and seq >= :from_seq and seq <= :upto
 
 -- name: note_acted_on
