@@ -76,7 +76,7 @@ async def test_each_prompt_is_told_of_its_own_time(room: RunningRoom) -> None:
         await beats(room, builder, 8)
         await hooked(room, hook_event_name="PostToolUse", tool_name=tool)
         await beats(room, builder, 2)
-    first, second = [entry["summary"] for entry in room.entries() if entry["act"] == "presence"]
+    first, second = [line for entry in room.entries() if "waits for a permission" in (line := entry["summary"] or "")]
     assert ("Bash" in first, "Write" in second) == (True, True)
     assert "Write" in (await told(room))[0], "equal wakes show the newest line"
 
