@@ -107,7 +107,8 @@ def test_an_agent_with_a_frozen_model_is_found_and_restarted_and_finishes_its_ta
         assert group(frozen) == [], "what hung was ended, with all that it had started"
         receipts = room.owner("read_receipts", after=asked["receipt"], limit=100)["receipts"]
         trail = [(r["actor"], r["act"], r["subject"]) for r in receipts if r["outcome"] == "ok"]
-        assert [step for step in trail if step[0] != "builder"] == [
+        others = [step for step in trail if step[0] != "builder" and step[1] != "unanswered_wakes"]
+        assert others == [
             ("room", "presence", "@builder"),
             ("room", "presence", "@builder"),
             ("room", "presence", "@builder"),
