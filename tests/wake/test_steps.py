@@ -131,9 +131,8 @@ def assuming() -> Iterator[None]:
     def acted(tx: Writing, member: int, after: int, upto: int) -> None:
         note_acted(tx, member, after, upto)
         bounds = {"member": member, "listener": "", "at": tx.now, "from_seq": after, "upto": upto}
-        tx._connection.execute(
-            "update wake set notified_at = :at, woken_at = :at where member = :member and seq > :from_seq", bounds
-        )
+        tx.run("note_notified", **bounds)
+        tx.run("note_woken", **bounds)
 
     with patch("teamroom.server.door.door.note_acted", acted):
         yield
