@@ -26,7 +26,7 @@ SHOWN_CHARACTERS = 160
 COMMENT = re.compile(r"//|/\*|#")
 
 WHOLE_FILE = Put((), None)
-"""Stands in the record for a file that is ours as a whole."""
+"""What the record has in place of the entries for a file that is ours as a whole."""
 
 Owned = tuple[str, Entry]
 

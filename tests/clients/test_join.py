@@ -142,7 +142,7 @@ def settings_of(desk: Desk) -> Path:
 
 
 def change_settings(desk: Desk) -> dict[str, Any]:
-    """Change a config as a harness and a person do: it is written anew, with more in it."""
+    """Change a config as a harness and a person do: it is written again, with more in it."""
     path = settings_of(desk)
     value: dict[str, Any] = json.loads(path.read_text())
     value["permissions"]["allow"].append("Bash(ls)")

@@ -115,7 +115,7 @@ def yaml_texts(draw: Callable[..., Any]) -> str:
 
 
 DUMPS: dict[str, Callable[[Any], str]] = {"json": json.dumps, "toml": tomlkit.dumps, "yaml": yaml.safe_dump}
-"""How a harness writes its config anew, without comments."""
+"""How a harness writes its whole config again, without comments."""
 
 TEXTS = {"json": json_texts(), "toml": toml_texts(), "yaml": yaml_texts()}
 CASES = st.sampled_from(["json", "toml", "yaml"]).flatmap(lambda name: st.tuples(st.just(name), TEXTS[name], CHOSEN))

@@ -445,7 +445,7 @@ class Reminders(Model):
     def kill_and_revive(self, name: str, seconds: float, by: str) -> None:
         """What it held is free, and what was assigned to it is anyone's: that is settled before any later slot.
 
-        What it still owes once it is revived goes on from the last slot, counted anew.
+        What it still owes once it is revived continues from the last slot, and its count begins again.
         """
         for holder in ("first", "second"):
             self.tick(holder)

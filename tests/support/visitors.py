@@ -18,7 +18,7 @@ BEGINS = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", 
 
 @dataclass
 class FormShown:
-    """A form of a page: where it is sent, what stands in it, and its buttons by what they show."""
+    """A form of a page: where it is sent, what its fields have, and its buttons by what they show."""
 
     action: str
     fields: dict[str, str] = field(default_factory=dict)
