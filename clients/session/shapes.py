@@ -1,6 +1,6 @@
 """What the room's tools take and return, as types of plain dictionaries.
 
-`python -m tests.support.client_module` writes this file from the models of the tools.
+`python -m tests.support.generated` writes this file from the models of the tools.
 """
 
 from __future__ import annotations

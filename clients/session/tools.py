@@ -1,6 +1,6 @@
 """The room's tools as methods: each argument by its name, and None where it is left out.
 
-`python -m tests.support.client_module` writes this file from the models of the tools.
+`python -m tests.support.generated` writes this file from the models of the tools.
 """
 
 from __future__ import annotations

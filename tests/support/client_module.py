@@ -1,14 +1,13 @@
 """Writes the typed calls of the Python client, from the models of the tools' arguments and replies.
 
-`python -m tests.support.client_module` writes them: `clients/session/tools.py` has a method for each tool, and
-`clients/session/shapes.py` the types of what they take and return. A test compares both with what it writes.
+`clients/session/tools.py` has a method for each tool, and `clients/session/shapes.py` the types of what they take and
+return. `python -m tests.support.generated` writes both, and a test compares them with what it writes.
 """
 
 import keyword
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -27,7 +26,7 @@ WIDTH = 110
 HEAD = '''\
 """{what}
 
-`python -m tests.support.client_module` writes this file from the models of the tools.
+`python -m tests.support.generated` writes this file from the models of the tools.
 """
 
 from __future__ import annotations
@@ -215,16 +214,3 @@ def _docstring(text: str, indent: int, outer: int = 0) -> str:
 def _formatted(text: str) -> str:
     command = [str(Path(sys.executable).with_name("ruff")), "format", "--stdin-filename", "clients.py", "-"]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
-
-
-def write() -> Iterator[Path]:
-    """Bring the files up to what this release writes; yields those that changed."""
-    for path, text in written().items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
-            path.write_text(text, encoding="utf-8")
-            yield path
-
-
-if __name__ == "__main__":
-    for path in write():
-        print(f"wrote {path.relative_to(ROOT)}")
