@@ -230,7 +230,6 @@ Target = Annotated[
     str,
     typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Show each change until Ctrl-C. A restart of the room is waited for.")
 ]
