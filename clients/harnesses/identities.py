@@ -9,8 +9,7 @@ from teamroom.clients.harnesses.description import Harness, Machine
 from teamroom.clients.harnesses.record import Joined, Record
 from teamroom.clients.session.blocking import BlockingRoom, ask_once, connected
 from teamroom.clients.session.connection import Connection
-from teamroom.clients.session.failure import USAGE, Failure
-from teamroom.clients.session.handshake import UnprovenError
+from teamroom.clients.session.failure import USAGE, Failure, UnprovenError
 from teamroom.clients.session.place import (
     TOKEN_FOLDERS,
     Place,

@@ -84,6 +84,18 @@ class UnreachableError(Failure):
         return self.fault not in NOT_SENT
 
 
+class UnprovenError(Failure):
+    """The server did not prove that it knows the token. It is another program, or the token is of another room."""
+
+    def __init__(self, url: str) -> None:
+        why = f"The server at {url} did not prove that it knows your token, so the token was not sent."
+        fix = (
+            "Run `teamroom doctor` where the room runs, to see whether another program took its address. "
+            "If the room does answer there, get a new token with `teamroom enroll NAME --rotate`."
+        )
+        super().__init__(why, fix, NOT_AUTHORISED, {"code": "not_allowed", "why": why, "fix": fix})
+
+
 class Refused(Failure):
     """The room refused a call. `code`, `why` and `fix` are the room's; `body` has the further facts of the refusal."""
 

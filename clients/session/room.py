@@ -52,13 +52,17 @@ class Room(Tools):
         patience_seconds: float = math.inf,
         paused_seconds: float = PAUSED_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        carrier: HttpCarrier | None = None,
     ) -> None:
-        """`url`: the address of the room. It and `token` may be functions, which are called for each request."""
+        """`url`: the address of the room. It and `token` may be functions, which are called for each request.
+
+        `carrier`: that of another client of the same room, to share its connections.
+        """
         self._find_url = url if callable(url) else partial(endpoint_of, url)
         self._token = token if callable(token) else partial(str, token)
         self._tell = tell or log
         self._patience_seconds, self._paused_seconds, self._clock = patience_seconds, paused_seconds, clock
-        self._carrier = HttpCarrier(self._find_url)
+        self._carrier = carrier or HttpCarrier(self._find_url)
         self._session = self._open_session()
         self._calls = 0
         self._tasks: anyio.abc.TaskGroup | None = None
@@ -113,8 +117,8 @@ class Room(Tools):
         """Yield the member's wakes one after the other, as its one live listener. It begins with those that wait.
 
         A wake is acknowledged once the loop asks for the next one, so a program that crashes before gets it again. A
-        kill ends at once what the loop does, and `async with` raises Killed. A newer listener of the member lets the
-        loop finish with its wake; then the loop raises Superseded.
+        kill cancels within about a second what the loop does, and `async with` raises Killed. A newer listener of the
+        member lets the loop finish with its wake; then the loop raises Superseded.
         """
         from teamroom.clients.session.listening import ListeningRoom, new_listener  # which is built on this module
         from teamroom.clients.session.wakes import each_wake
@@ -128,21 +132,14 @@ class Room(Tools):
             tell=self._tell,
             patience_seconds=self._patience_seconds,
             paused_seconds=self._paused_seconds,
+            carrier=self._carrier,
         )
         return each_wake(room, self._tasks, lambda: self._calls)
 
     # -------------------------------------------------------------- open and close
 
-    def open(self) -> None:
-        """Begin to keep connections open between calls."""
-        self._carrier.open()
-
-    async def close(self) -> None:
-        """Close the connections. Later calls open their own."""
-        await self._carrier.close()
-
     async def __aenter__(self) -> Self:
-        self.open()
+        self._carrier.open()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         return self
@@ -163,7 +160,7 @@ class Room(Tools):
             return False
         finally:
             with anyio.CancelScope(shield=True):
-                await self.close()
+                await self._carrier.close()
 
 
 def longest_answer(tool: str, arguments: Mapping[str, Any]) -> float:

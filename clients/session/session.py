@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from teamroom.clients.session.connection import Answer
-from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnreachableError
-from teamroom.clients.session.handshake import UnprovenError
+from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure, UnprovenError, UnreachableError
 from teamroom.clients.session.protocol import REQUEST_ID, Request, call_tool, read_answer, tool_reply
 
 AGAIN_SECONDS = (0.5, 30.0)

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class Tools:
-    """The tools of a room, called through `call`. What the room adds later is a keyword of `call` too."""
+    """The tools of a room. What a newer room has besides them is called with `call`."""
 
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float | None = None, **arguments: Any

@@ -37,26 +37,21 @@ async def each_wake(room: ListeningRoom, tasks: anyio.abc.TaskGroup, calls: Call
 
     While a wake is worked on, `tasks` tell the room so. A failure of theirs cancels the whole group.
     """
-    room.open()
-    try:
-        listening = Listening(room, tasks, calls)
-        found = await listening.begin()
-        while True:
-            if not found.wakes:
-                found = await listening.wait(found.cursor)
-                continue
-            wake, *others = found.wakes
-            cursor = wake["seq"] if others else found.cursor
-            work = await listening.start_work(cursor)
-            try:
-                yield wake
-            finally:
-                work.cancel()
-            newer = await listening.wait(cursor, 0.0 if others else WAIT_SECONDS)
-            found = Found(others, found.cursor) if others and not newer.wakes else newer
-    finally:
-        with anyio.CancelScope(shield=True):
-            await room.close()
+    listening = Listening(room, tasks, calls)
+    found = await listening.begin()
+    while True:
+        if not found.wakes:
+            found = await listening.wait(found.cursor)
+            continue
+        wake, *others = found.wakes
+        cursor = wake["seq"] if others else found.cursor
+        work = await listening.start_work(cursor)
+        try:
+            yield wake
+        finally:
+            work.cancel()
+        newer = await listening.wait(cursor, 0.0 if others else WAIT_SECONDS)
+        found = Found(others, found.cursor) if others and not newer.wakes else newer
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ import typer.main
 from teamroom.clients.session import handshake
 from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.connection import Connection
-from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
-from teamroom.clients.session.handshake import Handshake, UnprovenError
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnprovenError, UnreachableError
+from teamroom.clients.session.handshake import Handshake
 from teamroom.clients.session.protocol import token_headers
 from teamroom.clients.session.room import Room
 from teamroom.clients.session.streams import TOKENS, http_client

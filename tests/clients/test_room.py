@@ -95,6 +95,15 @@ async def test_a_program_that_ends_during_a_wake_gets_this_one_again_and_no_earl
         assert await subjects(room.listen(), 2) == [second, third]
 
 
+async def test_a_program_that_acknowledges_before_it_works_loses_its_wake(agent: Agent, owner: Member) -> None:
+    """The twin of the test above."""
+    first, second = [await wake(owner, text) for text in ("one", "two")]
+    async with agent.room() as room, aclosing(room.listen()) as wakes:
+        await room.check_in(after=(await anext(wakes))["seq"])
+    async with agent.room() as room:
+        assert await subjects(room.listen(), 1) == [second] != [first]
+
+
 async def test_the_error_of_a_loop_comes_through_as_it_is_and_leaves_the_wake_for_the_next_program(
     agent: Agent, owner: Member
 ) -> None:
