@@ -20,24 +20,24 @@ CONNECTIONS = 20
 class HttpCarrier:
     """Carries requests to the endpoint that `find_url` returns at that moment, at several at once.
 
-    Between `open` and `close`, it keeps connections for the next request. `httpx2` loads with the first request.
+    Between `keep` and `close`, it keeps connections for the next request. `httpx2` loads with the first request.
     """
 
     def __init__(self, find_url: Callable[[], str]) -> None:
         self._find_url = find_url
         self.url = ""
         self.turn = anyio.Lock()
-        self._is_open = False
+        self._is_keeping = False
         self._kept: AsyncClient | None = None
         self._kept_for = ""
 
-    def open(self) -> None:
+    def keep(self) -> None:
         """Begin to keep connections."""
-        self._is_open = True
+        self._is_keeping = True
 
     async def close(self) -> None:
         """Close the connections that are kept."""
-        self._is_open = False
+        self._is_keeping = False
         if self._kept is not None:
             await self._kept.aclose()
         self._kept = None
@@ -73,7 +73,7 @@ class HttpCarrier:
             limits = Limits(max_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS)
             return http_client(url, Timeout(CONNECT_SECONDS), limits)
 
-        if not self._is_open:
+        if not self._is_keeping:
             return create()
         if self._kept is None or self._kept_for != url:
             before, self._kept, self._kept_for = self._kept, create(), url

@@ -139,7 +139,7 @@ class Room(Tools):
     # -------------------------------------------------------------- open and close
 
     async def __aenter__(self) -> Self:
-        self._carrier.open()
+        self._carrier.keep()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         return self

@@ -20,7 +20,9 @@ from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import Tool
 from tests.support.repository import ROOT
 
-SESSION = ROOT / "clients" / "session"
+SHAPES, METHODS = (ROOT / "clients" / "session" / name for name in ("shapes.py", "tools.py"))
+"""The files that are written here."""
+
 WIDTH = 110
 
 HEAD = '''\
@@ -55,7 +57,7 @@ Schema = dict[str, Any]
 
 def written() -> dict[Path, str]:
     """Each file of the client that is written here, as this release writes it."""
-    return {SESSION / "shapes.py": _formatted(shapes()), SESSION / "tools.py": _formatted(methods())}
+    return {SHAPES: _formatted(shapes()), METHODS: _formatted(methods())}
 
 
 def reply_of(tool: Tool) -> type[BaseModel]:
