@@ -22,8 +22,8 @@ from tests.campaigns.process import Server, serving
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.impostors import Taken, http, is_challenge, proof_for, taking
 from tests.support.promises import promise
-from tests.support.rooms import running_room
-from tests.support.shells import free_port
+from tests.support.rooms import RunningRoom, running_room
+from tests.support.shells import Shell, free_port
 
 pytestmark = promise("LOG4")
 
@@ -100,39 +100,76 @@ async def enrolled(server: Server) -> tuple[Room, Room]:
     return Room(url, token), owner
 
 
-async def test_the_loop_goes_on_when_the_room_is_back_and_misses_nothing(tmp_path: Path) -> None:
-    events, away, subjects = list[str](), anyio.Event(), list[str]()
+class Live:
+    """A program that listens, and notes what wakes it and what its client reports."""
 
-    def tell(event: str, *_: object, **__: object) -> None:
-        events.append(event)
-        if event == "away":
-            away.set()
+    def __init__(self) -> None:
+        self.subjects, self.events, self.away = list[str](), list[str](), anyio.Event()
 
-    async def live(url: str, token: str) -> None:
-        async with Room(url, token, tell=tell) as room:
+    async def run(self, url: str, token: str) -> None:
+        """Listen until it is cancelled."""
+        async with Room(url, token, tell=self.tell) as room:
             async for wake in room.listen():
-                subjects.append(wake["subject"])
+                self.subjects.append(wake["subject"])
 
-    async def until_seen(count: int) -> None:
-        while len(subjects) < count:
+    def tell(self, event: str, *_: object, **__: object) -> None:
+        """Note an event."""
+        self.events.append(event)
+        if event == "away":
+            self.away.set()
+
+    async def until_woken(self, room: RunningRoom, count: int) -> None:
+        """Wait until it was woken so often, and has acknowledged that."""
+        while len(self.subjects) < count:
             await anyio.lowlevel.checkpoint()
+        await room.until_waiting()
 
+
+async def wake(room: RunningRoom, text: str) -> str:
+    return str((await (await room.owner())("post_message", text=text, to=["builder"]))["message"])
+
+
+async def test_the_loop_goes_on_when_the_room_is_back_and_misses_nothing(tmp_path: Path) -> None:
+    live, sent = Live(), list[str]()
     with anyio.fail_after(BOUND_SECONDS):
         async with anyio.create_task_group() as tasks:
             async with running_room(tmp_path / "room") as room:
                 await room.enroll("builder")
-                port, token, owner = room.room.settings.port, room.tokens["builder"], await room.owner()
-                first = (await owner("post_message", text="one", to=["builder"]))["message"]
-                tasks.start_soon(live, room.url, token)
-                await until_seen(1)
-            await away.wait()
+                port = room.room.settings.port
+                sent.append(await wake(room, "one"))
+                tasks.start_soon(live.run, room.url, room.tokens["builder"])
+                await live.until_woken(room, 1)
+            await live.away.wait()
             async with running_room(tmp_path / "room", port=port) as room:
-                owner = await room.owner()
-                second = (await owner("post_message", text="two", to=["builder"]))["message"]
-                await until_seen(2)
+                sent.append(await wake(room, "two"))
+                await live.until_woken(room, 2)
                 tasks.cancel_scope.cancel()
-    assert subjects == [first, second]
-    assert events == ["away", "back"]
+    assert live.subjects == sent
+    assert live.events == ["away", "back"]
+
+
+@promise("SAF5")
+async def test_the_loop_goes_on_in_a_restored_room_that_no_longer_knows_its_cursor(tmp_path: Path) -> None:
+    live, sent = Live(), list[str]()
+    shell = Shell(tmp_path, {"TEAMROOM_DATA": str(tmp_path / "room")})
+    with anyio.fail_after(2 * BOUND_SECONDS):
+        async with anyio.create_task_group() as tasks:
+            async with running_room(tmp_path / "room") as room:
+                await room.enroll("builder")
+                port = room.room.settings.port
+                tasks.start_soon(live.run, room.url, room.tokens["builder"])
+                await room.until_waiting()
+                backup = (await shell.process("backup", "--json")).json["path"]
+                sent += [await wake(room, "one"), await wake(room, "two")]
+                await live.until_woken(room, 2)
+            assert (await shell.process("restore", backup)).code == 0
+            async with running_room(tmp_path / "room", port=port) as room:
+                await room.until_waiting()
+                sent.append(await wake(room, "three"))
+                await live.until_woken(room, 3)
+                tasks.cancel_scope.cancel()
+    assert live.subjects == sent
+    assert sent[2] == sent[0], "the restored room gives the number again"
 
 
 # ------------------------------------------------------------------ answers that are none
