@@ -65,6 +65,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
+	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
