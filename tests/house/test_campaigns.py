@@ -1,7 +1,8 @@
 """The campaigns in short: what must not happen did not, and each twin, with the fault built in, is found.
 
 The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`,
-`switch 550`, `reconnects 1000`. This short form leaves to them all but the first rounds, and loads that have a process each.
+`switch 550`, `reconnects 1000`. This short form leaves to them all but the first rounds, and loads that have a
+process each.
 """
 
 from pathlib import Path
