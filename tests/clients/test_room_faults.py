@@ -61,7 +61,7 @@ async def test_an_act_whose_answer_a_killed_server_never_sent_happens_once(
                 raise UnreachableError(self.url, "ReadError")
             return answer
 
-        with monkeypatch.context() as patch, anyio.fail_after(BOUND_SECONDS):
+        with monkeypatch.context() as patch, anyio.fail_after(4 * BOUND_SECONDS):
             patch.setattr(HttpCarrier, "carry", lose_first)
             await builder.update_task(task=task, fence=fence, note="half of it")
         noted = (await owner.read_receipts(act="update_task"))["receipts"]
@@ -79,7 +79,7 @@ async def test_many_calls_under_way_when_the_server_is_killed_all_succeed_once(t
     with serving(tmp_path / "room") as server:
         await server.start()
         builder, owner = await enrolled(server)
-        with anyio.fail_after(2 * BOUND_SECONDS):
+        with anyio.fail_after(4 * BOUND_SECONDS):
             async with builder, anyio.create_task_group() as tasks:
                 for number in range(CALLS):
                     tasks.start_soon(create, builder, number)
@@ -152,7 +152,7 @@ async def test_the_loop_goes_on_when_the_room_is_back_and_misses_nothing(tmp_pat
 async def test_the_loop_goes_on_in_a_restored_room_that_no_longer_knows_its_cursor(tmp_path: Path) -> None:
     live, sent = Live(), list[str]()
     shell = Shell(tmp_path, {"TEAMROOM_DATA": str(tmp_path / "room")})
-    with anyio.fail_after(2 * BOUND_SECONDS):
+    with anyio.fail_after(4 * BOUND_SECONDS):
         async with anyio.create_task_group() as tasks:
             async with running_room(tmp_path / "room") as room:
                 await room.enroll("builder")
