@@ -1,0 +1,200 @@
+"""A harness for tests: `python fake_harness.py PROTOCOL FOLDER [WORD…]`.
+
+It speaks the protocol of a real harness that stays, and takes its turns as the file `does` in a folder says. It notes
+each turn, and what it was asked for and started with.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PACE_SECONDS = 0.02
+SESSION = "s-1"
+
+FOLDER, WORDS = Path(*sys.argv[2:3]), sys.argv[3:]
+
+Json = dict[str, Any]
+
+
+def does() -> str:
+    """What the next turn does."""
+    return (FOLDER / "does").read_text()
+
+
+def note(**facts: Any) -> None:
+    """Note something for the test."""
+    with (FOLDER / "notes").open("a") as file:
+        file.write(json.dumps({"process": os.getpid(), **facts}) + "\n")
+
+
+def call_room(variables: Json) -> None:
+    """Call the room as the member."""
+    envelope = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": "who", "arguments": {}, "_meta": envelope}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    headers = {
+        "Authorization": "Bearer " + variables["TEAMROOM_TOKEN"],
+        "Content-Type": "application/json",
+        "Accept": "application/json, text/event-stream",
+        "Mcp-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "who",
+    }
+    urllib.request.urlopen(urllib.request.Request(variables["TEAMROOM_URL"], body, headers)).read()
+
+
+def cling() -> None:
+    """Start a process that leaves the group, and note both; neither ends on SIGTERM."""
+    ignores = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    )
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    below = subprocess.Popen([sys.executable, "-c", ignores], stdout=subprocess.PIPE, start_new_session=True)
+    assert below.stdout is not None
+    below.stdout.readline()
+    note(clings=below.pid)
+
+
+def take_turn(line: str, variables: Json, began: Callable[[], None]) -> bool:
+    """Take a turn; returns whether it ended well."""
+    deed = does()
+    note(line=line, does=deed, member=variables.get("TEAMROOM_AGENT"), words=WORDS)
+    if deed == "is mute":
+        wait_for_ever()
+    if deed == "prints garbage":
+        print("Warning: an update is there!\n{\n[]\n" + '"text"\n' + "x" * 100_000, flush=True)
+    began()
+    if deed == "dies":
+        sys.exit(3)
+    if deed == "hangs":
+        cling()
+        wait_for_ever()
+    while deed == "works" and does() == "works":
+        time.sleep(PACE_SECONDS)
+    if deed in ("calls", "prints garbage", "works"):
+        call_room(variables)
+    return deed != "fails"
+
+
+def wait_for_ever() -> None:
+    """Read nothing and say nothing."""
+    while True:
+        time.sleep(600)
+
+
+def say(**message: Any) -> None:
+    """Print a message."""
+    print(json.dumps(message), flush=True)
+
+
+# ------------------------------------------------------------------ the protocols
+
+
+def claude() -> None:
+    """Take turns as `claude -p` with streams of JSON does."""
+    session = WORDS[WORDS.index("--resume") + 1] if "--resume" in WORDS else SESSION
+    for text in sys.stdin:
+        message = json.loads(text)
+        if message["type"] == "control_request":
+            reply = {"subtype": "success", "request_id": message["request_id"]}
+            note(asked=message["request"]["subtype"])
+            say(type="control_response", response=reply)
+            continue
+
+        def began(message: Json = message) -> None:
+            say(type="system", subtype="init", session_id=session)
+            say(**message, session_id=session, isReplay=True)
+
+        is_well = take_turn(message["message"]["content"], dict(os.environ), began)
+        say(type="result", subtype="success" if is_well else "error_during_execution", is_error=not is_well)
+
+
+def acp() -> None:
+    """Take turns as an agent of ACP does. The room comes with the session, and no call is made without a permission."""
+    variables: Json = {}
+    for text in sys.stdin:
+        message = json.loads(text)
+        method, params = message.get("method"), message.get("params", {})
+        if method == "initialize":
+            reply: Json = {"protocolVersion": 1, "agentCapabilities": {"loadSession": True}}
+        elif method in ("session/new", "session/load"):
+            (server,) = params["mcpServers"]
+            variables = {one["name"]: one["value"] for one in server["env"]}
+            note(asked=method, bridge=server["args"], session=params.get("sessionId"))
+            reply = {"sessionId": SESSION} if method == "session/new" else {}
+        elif method == "session/prompt":
+            reply = {"stopReason": prompt(params, variables)}
+        else:
+            note(asked=method)
+            continue
+        say(jsonrpc="2.0", id=message["id"], result=reply)
+
+
+def prompt(params: Json, variables: Json) -> str:
+    """Take a turn of ACP; returns why it stopped."""
+    update = {"sessionUpdate": "agent_message_chunk", "content": {"type": "text", "text": "…"}}
+
+    def began() -> None:
+        say(jsonrpc="2.0", method="session/update", params={"sessionId": SESSION, "update": update})
+
+    if does() == "asks":
+        for title, kind in (("check_in (teamroom MCP Server)", "other"), ("rm -rf /", "execute")):
+            options = [{"optionId": kind, "kind": kind, "name": kind} for kind in ("allow_once", "reject_once")]
+            question = {"sessionId": SESSION, "toolCall": {"title": title, "kind": kind}, "options": options}
+            say(jsonrpc="2.0", id=f"q-{kind}", method="session/request_permission", params=question)
+            note(title=title, answer=json.loads(sys.stdin.readline())["result"]["outcome"]["optionId"])
+        say(jsonrpc="2.0", id="f", method="fs/read_text_file", params={"path": "/etc/passwd"})
+        note(title="a file", answer=json.loads(sys.stdin.readline())["error"]["code"])
+    return "end_turn" if take_turn(params["prompt"][0]["text"], variables, began) else "refusal"
+
+
+def codex() -> None:
+    """Take turns as `codex app-server` does."""
+    count = 0
+    for text in sys.stdin:
+        message = json.loads(text)
+        method, params = message.get("method"), message.get("params", {})
+        if "id" not in message or method == "turn/interrupt":
+            note(asked=method)
+            continue
+        if method != "turn/start":
+            note(asked=method, session=params.get("threadId"))
+            say(id=message["id"], result={"thread": {"id": params.get("threadId", SESSION)}})
+            continue
+        count += 1
+        turn: Json = {"id": f"t-{count}", "status": "inProgress"}
+        say(method="turn/started", params={"threadId": SESSION, "turn": {**turn, "id": "t-of-another"}})
+
+        def began(turn: Json = turn) -> None:
+            say(method="turn/started", params={"threadId": SESSION, "turn": turn})
+
+        say(id=message["id"], result={"turn": turn})
+        is_well = take_turn(params["input"][0]["text"], dict(os.environ), began)
+        ended = {**turn, "status": "completed" if is_well else "failed"}
+        say(method="turn/completed", params={"threadId": SESSION, "turn": ended})
+
+
+def main() -> None:
+    """Start as the file `starts` says, and take turns until standard input ends."""
+    starts = (FOLDER / "starts").read_text()
+    note(starts=starts)
+    if starts == "exits":
+        sys.exit(7)
+    if starts == "is mute":
+        print("Downloading a model\n" * 3, flush=True)
+        wait_for_ever()
+    {"claude": claude, "codex": codex, "acp": acp}[sys.argv[1]]()
+
+
+if __name__ == "__main__":
+    main()
