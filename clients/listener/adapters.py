@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from teamroom.clients.listener.acp import Acp
 from teamroom.clients.listener.claude import Claude
@@ -9,6 +10,7 @@ from teamroom.clients.listener.codex import Codex
 from teamroom.clients.listener.command import Command, check_command
 from teamroom.clients.listener.driver import Driver
 from teamroom.clients.listener.movement import Clock
+from teamroom.clients.listener.opencode import Opencode
 from teamroom.clients.listener.supervised import Harness, Supervised
 
 COMMANDS = {"claude": ("claude",), "codex": ("codex",), "opencode": ("opencode",)}
@@ -31,6 +33,7 @@ def driver_of(
     harnesses: dict[str, Harness] = {
         "claude": Claude(allows_room),
         "codex": Codex(allows_room),
-        "acp": Acp(member, allows_room),
+        "opencode": Opencode(allows_room),
+        "acp": Acp(Path(command[0]).name, member, allows_room),
     }
     return Supervised(harnesses[adapter], command, clock, session)
