@@ -24,6 +24,9 @@ ENDED_SECONDS = 1.0
 LINE_BYTES = 32 << 20
 """The longest line that a harness may print: one with the results of its tools. Longer ones are dropped."""
 
+SHOWN = 100
+"""How much of the id of a session is shown."""
+
 EXIT_SECONDS = 0.1
 """How often it is looked whether a harness has exited."""
 
@@ -238,7 +241,13 @@ class Supervised:
             await self.end(ENDED_SECONDS)  # nobody knows what it would do with a further line
             raise
         finally:
-            self._session = running.talk.session
+            self._know_session(running.talk.session)
+
+    def _know_session(self, session: str | None) -> None:
+        """Keep the session, and say once which it is: a later listener can resume it."""
+        if session is not None and session != self._session:
+            say(f"teamroom: {self._harness.name} keeps this in its session: --session {plain(session[:SHOWN])}")
+        self._session = session
 
     # -------------------------------------------------------------- its process
 
