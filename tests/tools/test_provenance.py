@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.clients.listener.listen import wake_line
+from teamroom.clients.listener.batch import wake_line
 from teamroom.resources.prompts import AGENTS, PEOPLE
 from teamroom.resources.room import RESOURCES
 from teamroom.server.store.words import WORDS

@@ -1,0 +1,39 @@
+"""The drivers that a listener can have, by the name of their harness."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from teamroom.clients.listener.acp import Acp
+from teamroom.clients.listener.claude import Claude
+from teamroom.clients.listener.codex import Codex
+from teamroom.clients.listener.command import Command, check_command
+from teamroom.clients.listener.driver import Driver
+from teamroom.clients.listener.movement import Clock
+from teamroom.clients.listener.opencode import Opencode
+from teamroom.clients.listener.supervised import Harness, Supervised
+
+COMMANDS = {"claude": ("claude",), "codex": ("codex",), "opencode": ("opencode",)}
+"""How each harness is started if nothing else is said."""
+
+
+def driver_of(
+    adapter: str,
+    command: Sequence[str],
+    member: str,
+    session: str | None = None,
+    allows_room: bool = False,
+    clock: Clock = time.monotonic,
+) -> Driver:
+    """Return the driver of a harness. Raises Failure if there is no such command."""
+    command = command or COMMANDS[adapter]
+    check_command(command)
+    if adapter == "command":
+        return Command(command, clock)
+    harnesses: dict[str, Harness] = {
+        "claude": Claude(allows_room),
+        "codex": Codex(allows_room),
+        "opencode": Opencode(allows_room),
+        "acp": Acp(Path(command[0]).name, member, allows_room),
+    }
+    return Supervised(harnesses[adapter], command, clock, session)
