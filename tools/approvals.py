@@ -11,7 +11,7 @@ from teamroom.tools.words.phrases import cite_receipt
 def render_required(reply: ApprovalRequired) -> str:
     """The reply of `require_approval`."""
     note = f" {reply.note}" if reply.note else ""
-    done = "Removed: " if reply.removed else ""
+    done = "Removed: " if reply.is_removed else ""
     return f"{done}{render_rule(reply)}{cite_receipt(reply)}.{note}"
 
 
@@ -20,7 +20,7 @@ def _ask_to_require(asked: RequireApproval) -> str:
         return f"Remove approval rule {asked.remove}? What it let wait then runs without a person."
     but = f", except {', '.join(map(inline, asked.exceptions))}" if asked.exceptions else ""
     scope = f", unless authorised for {inline(asked.scope)}" if asked.scope else ""
-    return f"Have calls of {cite_name(f'@{asked.to}')} wait for a person: {inline(asked.match or '')}{but}{scope}?"
+    return f"Have calls of {cite_name(f'@{asked.to}')} wait for a person? {inline(asked.match or '')}{but}{scope}"
 
 
 def _command(asked: RequireApproval) -> str:

@@ -29,7 +29,8 @@ def keep_rules(file: str, sent: str) -> None:
 def why_it_waits(file: str, said: Any) -> str:
     """Return why a call must not run while no room can be asked; "" if it may. Rules that cannot be read match it."""
     try:
-        rules = rules_from_text(read_private(Path(file)).decode().partition("\n")[2].strip())
+        text = read_private(Path(file)).decode().partition("\n")[2].strip()
+        rules = rules_from_text(text or "a part of the file is missing")
     except FileNotFoundError:
         return ""
     except (OSError, ValueError) as error:

@@ -67,7 +67,7 @@ def _show_done(reply: dict[str, Any]) -> None:
     done: ApprovalRequired = shaped(reply)
     note = f" {plain(done.note)}" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    verb = "no longer wait" if done.removed else "wait"
+    verb = "no longer wait" if done.is_removed else "wait"
     print(
         f"Calls of {plain(done.to)} that match {quoted(done.match)} {verb} for a person{_limits(done)}.{receipt}{note}"
     )

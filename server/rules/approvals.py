@@ -76,7 +76,7 @@ def _fits_pattern(pattern: str | None, call: LocalCall) -> bool:
     wanted = " ".join(pattern.split()).casefold()
     if wanted.endswith(":*"):
         wanted = wanted[:-2] + "*"  # how Claude Code writes that anything may follow
-    return any(fits(wanted, text.casefold()) for text in call.texts)
+    return any(fits(wanted, text) for text in call.texts)
 
 
 def _is_excepted(exceptions: tuple[str, ...], call: LocalCall) -> bool:

@@ -52,8 +52,8 @@ PLACES = (
 )
 """What other tools call the file or the address that they are for."""
 
-TEXTS = 2_000
-"""How many parts of one command are compared. A longer one counts as one that cannot be read."""
+TEXTS, TEXT_CHARACTERS = 2_000, 50_000
+"""How many parts of one command, and how many characters, are compared. A longer one counts as unreadable."""
 
 PREFIXES = 8
 """How many words that run another command may precede one. With more, it counts as one that cannot be read."""
@@ -82,7 +82,8 @@ class LocalCall:
 
     `tool` and `folder` have everything that could hide or steer spelled out. `names`: the names by which a rule means
     the tool, in small letters; none if the hook does not say which tool it is.
-    `texts`: what it does, each way in which a pattern could be written for it; None if the hook does not say that.
+    `texts`: what it does, in small letters, each way in which a pattern could be written for it; None if the hook does
+    not say that.
     `exact`: the same exactly as it is, for exceptions. `digest`: of the tool, its whole input and the folder; "" if the
     hook does not say the input. `shown`: the whole input, with everything that could hide or steer spelled out; "" if
     it is unknown or longer than `SHOWN_CHARACTERS`.
@@ -183,7 +184,9 @@ def _exact_and_texts(
     try:
         exact = tuple(_values(fields, COMMANDS if is_command else PLACES))
         ways = _commands_in if is_command else partial(_places_of, folder=folder)
-        texts = tuple(dict.fromkeys(way for text in exact for way in ways(text)))
+        if sum(map(len, exact)) > TEXT_CHARACTERS:
+            raise _UnreadableError
+        texts = tuple(dict.fromkeys(way.casefold() for text in exact for way in ways(text)))
     except _UnreadableError:
         return (), None
     return exact, texts or None

@@ -112,6 +112,7 @@ REPLIES: Mapping[str, tuple[str, ...]] = {
     "authorize": ("scope", "reason"),
     "check_authorization": ("scope",),
     "decide": ("answer",),
+    "require_approval": ("match", "scope"),
     "request_decision": ("digest",),
     "enroll": ("label",),
     "plant": ("capability", "read", "where"),

@@ -131,7 +131,7 @@ async def test_the_decision_shows_the_exact_input_and_its_digest_is_bound_to_the
     text = f"{PUSH} \N{RIGHT-TO-LEFT OVERRIDE}x\u200b \N{CYRILLIC SMALL LETTER ER}\n\x1b[31m“"
     await gate(room, bash(text))
     (shown,) = (await builder("check_in"))["decisions"]
-    assert shown["question"].startswith("May @builder run this Bash call once? “git push origin main")
+    assert shown["question"].startswith("May @builder run this Bash call once? git push origin main")
     assert (shown["options"], shown["to"]) == (["allow", "refuse"], ["olga"])
     head, whole = shown["detail"].split("The whole input:\n")
     assert 'in the folder "/work/app"' in head

@@ -203,7 +203,7 @@ class Approvals(Model):
     def remove_rule(self, data: st.DataObject) -> None:
         which = data.draw(st.sampled_from(sorted(self.rules)))
         assert code(self.world.act("fast", REQUIRE_APPROVAL, remove=which)) == self.refusal("fast")
-        assert self.world.act("olga", REQUIRE_APPROVAL, remove=which).removed
+        assert self.world.act("olga", REQUIRE_APPROVAL, remove=which).is_removed
         del self.rules[which]
 
     @precondition(lambda self: len(self.entries) < 5)

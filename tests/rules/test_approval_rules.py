@@ -257,12 +257,12 @@ def test_the_longest_call_is_read_and_compared_in_little_time() -> None:
         ";".join(["sudo " * 7 + "x"] * 1_900),
     ]
     rules = [ApprovalRule(number, "Bash(*" + "a*" * 90 + "b*)") for number in range(40)]
-    begun = time.process_time()
-    for command in worst:
+    for command in (*worst, *(one[:50_000] for one in worst)):
+        begun = time.process_time()
         read = call(command)
         for rule in rules:
             matches(rule, read)
-    assert time.process_time() - begun < 0.3 * len(worst)
+        assert time.process_time() - begun < 0.2, command[:20]
 
 
 @given(st.text())

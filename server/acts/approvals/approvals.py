@@ -39,6 +39,9 @@ LINE_CHARACTERS = 100
 FOLDER_CHARACTERS, TOOL_CHARACTERS = 1_000, 80
 """The longest folder, and the longest name of a tool, that a person is shown. Both must be shown whole."""
 
+NOTE_CHARACTERS = 500
+"""How much of the person's note a refusal shows."""
+
 RULES_NAMED = 5
 """How many of the rules that a call matches are named."""
 
@@ -162,7 +165,7 @@ def _why_not(tx: Writing, caller: Caller, call: LocalCall, found: ApprovalRow, d
         return f"This call waits for {name}, which {_people(tx, decision)} can decide. {SAME_CALL} {HOW_TO_LOOK}"
     is_refused = state == "decided" and decision.choice != ALLOWED and decision.settled_at is not None
     if is_refused and tx.now < (decision.settled_at or 0.0) + tx.settings.refused_call_seconds:
-        note = f", with the note {inline(decision.note)}" if decision.note else ""
+        note = f", with the note {inline(one_line(decision.note, NOTE_CHARACTERS))}" if decision.note else ""
         again = duration((decision.settled_at or 0.0) + tx.settings.refused_call_seconds - tx.now)
         return (
             f"{name} {describe_outcome(tx, decision)}{note}. Do not run this call, and do not do the same in another "
@@ -196,7 +199,7 @@ def _ask(
             why=f"This call matches {_named(rules)}, so it needs a person, and {limit} calls of yours wait for one "
             f"already, which is the limit. Wait until they are decided. {HOW_TO_LOOK}"
         )
-    what = inline(one_line(call.line, LINE_CHARACTERS)) if call.line else "its input, which the detail shows"
+    what = one_line(call.line, LINE_CHARACTERS) or "The detail shows what it does."
     asked = request_decision(
         tx,
         caller,

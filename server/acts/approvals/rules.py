@@ -39,7 +39,7 @@ class RequireApproval(Arguments):
 class ApprovalRequired(Reply, RuleShown):
     """Reply of `require_approval`: the rule, and whether it was removed. `note`: what it does not mean."""
 
-    removed: bool = False
+    is_removed: bool = False
     note: str = ""
 
 
@@ -134,7 +134,7 @@ def _remove(tx: Writing, caller: Caller, row: ApprovalRuleRow) -> ApprovalRequir
     )
     tx.run("remove_approval_rule", id=row.id)
     rule_changed(tx, row.level, row.target)
-    return ApprovalRequired(receipt=seq, **shown.model_dump(), removed=True)
+    return ApprovalRequired(receipt=seq, **shown.model_dump(), is_removed=True)
 
 
 def read_rules(tx: Reading, caller: Caller, arguments: ReadRules) -> Rules:
