@@ -8,7 +8,7 @@ from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.room import ask
-from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows, quoted
+from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted
 from teamroom.clients.shell.app import Json, bare, command
 from teamroom.clients.shell.decisions import SECTION
 from teamroom.clients.shell.reading import read
@@ -94,5 +94,5 @@ def _show(reply: dict[str, Any]) -> None:
 
 def _limits(rule: "RuleShown") -> str:
     but = f", except {', '.join(map(quoted, rule.exceptions))}" if rule.exceptions else ""
-    scope = f", unless authorised for {plain(rule.scope)}" if rule.scope else ""
+    scope = f", unless authorised for {cited(rule.scope)}" if rule.scope else ""
     return f"{but}{scope}"

@@ -375,7 +375,7 @@ async def test_the_same_rule_again_changes_nothing_and_an_exact_pattern_says_wha
     again = await owner("require_approval", to="builder", match="Bash(git push*)")
     assert (again["receipt"], again["note"]) == (None, "There is such a rule already.")
     exact = await owner("require_approval", to="builder", match="Bash(git push)")
-    assert "Bash(git push*) also means what begins with it" in exact["note"]
+    assert "“Bash(git push*)” also means what begins with it" in exact["note"]
 
 
 @promise("SAF3")

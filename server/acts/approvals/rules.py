@@ -15,7 +15,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.approvals import EXCEPTIONS, MATCH_HELP, is_exact, is_exception, is_match
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
-from teamroom.server.rules.text import add_quote, cite
+from teamroom.server.rules.text import add_quote, cite, inline
 from teamroom.server.store.rows.approvals import ApprovalRuleRow
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.transaction import Reading, Writing
@@ -94,7 +94,8 @@ def _make(
         "exceptions": json.dumps(exceptions, ensure_ascii=False),
         "scope": scope,
     }
-    note = f"It means exactly this text; {match[:-1]}*) also means what begins with it." if is_exact(match) else ""
+    longer = inline(f"{match[:-1]}*)")
+    note = f"It means exactly this text; {longer} also means what begins with it." if is_exact(match) else ""
     if (same := tx.value(int, "same_approval_rule", **stored)) is not None:
         shown = show_rule(find_rule(tx, same))
         return ApprovalRequired(**shown.model_dump(), note="There is such a rule already.")
@@ -106,7 +107,7 @@ def _make(
         )
     whom = arguments_name(level, target.name)
     but = f" except {len(exceptions)}" if exceptions else ""
-    by_scope = f" unless authorised for {scope}" if scope else ""
+    by_scope = " unless authorised" if scope else ""
     seq = log.append(
         tx,
         author(caller),
