@@ -31,6 +31,10 @@ COMMANDS = {
     "read_receipts": "receipts",
     "set_policy": "policy",
     "require_approval": "rules",
+    "decide": "decide",
+    "authorize": "authorize",
+    "sign_in": "sign-in",
+    "import_task": "import",
     "teamroom://plants": "plant",
     "teamroom://channels": "letters show",
 }
