@@ -79,9 +79,9 @@ import {{ execFileSync }} from "node:child_process";
 
 const GATE = {gate};
 
-export const Teamroom = async () => ({{
+export const Teamroom = async ({{ directory }}) => ({{
   "tool.execute.before": async (input, output) => {{
-    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID }};
+    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID, cwd: directory }};
     const asked = JSON.stringify({{ hook_event_name: "PreToolUse", ...call }});
     let answer = {{}};
     try {{

@@ -34,6 +34,23 @@ class Answered(Additions):
     next: NotRequired[str]
 
 
+class ApprovalRequired(Additions):
+    """Reply of `require_approval`: the rule, and whether it was removed. `note`: what it does not mean."""
+
+    rule: int
+    to: str
+    match: str
+    exceptions: list[str]
+    scope: str | None
+    by: str
+    receipt: int | None
+    head: str | None
+    replayed: str | None
+    is_removed: bool
+    note: str
+    next: NotRequired[str]
+
+
 class ArtifactShown(TypedDict):
     """An artifact as its receiver sees it: how to prove it, never the hash."""
 
@@ -467,6 +484,7 @@ class MemberShown(TypedDict):
     supported: bool
     capabilities: list[CapabilityShown]
     authorizations: list[AuthorizationShown]
+    rules: list[RuleShown]
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot]
@@ -816,6 +834,17 @@ class Roster(Additions):
 
     members: list[MemberShown]
     next: str | None
+
+
+class RuleShown(TypedDict):
+    """A rule. `to`: a member, or `owner:NAME` for all agents of an owner. `rule`: its number, which removes it."""
+
+    rule: int
+    to: str
+    match: str
+    exceptions: list[str]
+    scope: str | None
+    by: str
 
 
 class RunShown(TypedDict):

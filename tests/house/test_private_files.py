@@ -27,6 +27,8 @@ OPENS_OF = {
 ALLOWED: dict[str, str] = {
     "clients/bridge/connect.py _read_frames": "standard input",
     "clients/gate/gate.py host_of": "the address that the server announced, which is only named to the socket",
+    "clients/gate/gate.py kept_mark": "the mark of the rules that the gate keeps, which only says whether to send them",
+    "clients/gate/kept_rules.py keep_rules": "the folder of members' tokens, where a token came from elsewhere",
     "clients/gate/gate.py saved_token": "a token, whose owner and mode it checks, without the modules that do it here",
     "clients/harnesses/files.py find_config": "a harness's config, which its user may share; its owner is judged here",
     "clients/harnesses/files.py replace": "the same, as a new file beside it",

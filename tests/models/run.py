@@ -11,6 +11,7 @@ from hypothesis import seed as given_seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.models import (
+    approvals,
     cursors,
     decisions,
     hand_offs,
@@ -37,6 +38,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "spans": (spans.Spans, spans.TWIN),
     "decisions": (decisions.Decisions, decisions.TWIN),
     "permissions": (permissions.Permissions, permissions.TWIN),
+    "approvals": (approvals.Approvals, approvals.TWIN),
 }
 """Each model with its twin: a fault that it must find."""
 
