@@ -35,6 +35,7 @@ from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
+from teamroom.clients.session.whereabouts import Whereabouts
 from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
@@ -104,7 +105,8 @@ class Listener:
         self._done, self._stops_on_pause = done, stops_on_pause
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
-        self._room = SteadyRoom(place, self._token, self._tell, listener=new_listener())
+        where = Whereabouts(os.path.basename(command[0]))
+        self._room = SteadyRoom(place, self._token, self._tell, listener=new_listener(), where=where)
         self._command, self._parent = command, parent
         self._paused = anyio.Event()
         self._heard = 0

@@ -15,6 +15,7 @@ from teamroom.clients.session.handshake import UnprovenError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import (
     CALLS,
+    RUNTIME,
     Request,
     call_tool,
     read_answer,
@@ -23,6 +24,7 @@ from teamroom.clients.session.protocol import (
     tool_reply,
 )
 from teamroom.clients.session.streams import http_client
+from teamroom.clients.session.whereabouts import Whereabouts
 
 AGAIN_SECONDS = (0.5, 30.0)
 """The first and the longest wait before calling a room that does not answer again."""
@@ -69,7 +71,8 @@ class SteadyRoom:
     """A room whose calls are retried until they succeed. Methods raise Failure where waiting does not help.
 
     A retry has the request id of the first try, so the room carries out the call once. With `is_steady` False, calls
-    are not retried. `listener` is the id of the calling listener, from `new_listener`.
+    are not retried. `listener` is the id of the calling listener, from `new_listener`. `where`: says where
+    it runs, with the calls of tools.
     """
 
     def __init__(
@@ -80,12 +83,14 @@ class SteadyRoom:
         paused_seconds: float = PAUSED_SECONDS,
         is_steady: bool = True,
         listener: str | None = None,
+        where: Whereabouts | None = None,
     ) -> None:
         self._place, self._token, self._tell = place, token, tell
         self._paused_seconds, self._is_steady, self._listener = paused_seconds, is_steady, listener
         self._pausing = anyio.Lock()
         self._is_away = False
         self._has_answered = False
+        self._where = where
         self._news: dict[str, Any] = {}
         self.calls: str | None = None
         """What the room said last of the member's calls that are not this listener's; a room may not say it."""
@@ -94,6 +99,12 @@ class SteadyRoom:
         """Say something of this listener's wakes with its next calls, until one of them is answered."""
         self._news[key] = value
 
+    def _all_news(self) -> dict[str, Any]:
+        """What the next call says, with where this process runs if that is due."""
+        if self._where is not None and (found := self._where.due()) is not None:
+            self.say(RUNTIME, found)
+        return self._news
+
     async def call(
         self, tool: str, /, request_id: str | None = None, answer_seconds: float = ANSWER_SECONDS, **arguments: Any
     ) -> dict[str, Any]:
@@ -101,7 +112,7 @@ class SteadyRoom:
         request_id = request_id or secrets.token_hex(REQUEST_ID_BYTES)
 
         async def request() -> Request:
-            return call_tool(tool, arguments, request_id, self._listener, news=self._news)
+            return call_tool(tool, arguments, request_id, self._listener, news=self._all_news())
 
         return await self._through(request, tool_reply, answer_seconds)
 
@@ -111,7 +122,7 @@ class SteadyRoom:
 
         async def request() -> Request:
             run = None if look is None else await look()
-            return call_tool("heartbeat", {}, request_id, self._listener, run, self._news)
+            return call_tool("heartbeat", {}, request_id, self._listener, run, self._all_news())
 
         await self._through(request, tool_reply)
 
