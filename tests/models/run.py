@@ -18,6 +18,7 @@ from tests.models import (
     permissions,
     presence,
     quiet,
+    receipts,
     reminders,
     spans,
     standing,
@@ -36,6 +37,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "reminders": (reminders.Reminders, reminders.TWIN),
     "spans": (spans.Spans, spans.TWIN),
     "decisions": (decisions.Decisions, decisions.TWIN),
+    "receipts": (receipts.Receipts, receipts.TWIN),
     "permissions": (permissions.Permissions, permissions.TWIN),
 }
 """Each model with its twin: a fault that it must find."""
