@@ -50,8 +50,8 @@ CHOICES_OF: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Those of arguments and options whose values differ by command."""
 
-TASKS, MESSAGES, DECISIONS, IDS = "TASK", "MESSAGE", "DECISION", "ID"
-"""What arguments and options are called that take an id: of a task, a message, an open decision, or any of these."""
+TASKS, MESSAGES, DECISIONS, IDS, ENTRIES = "TASK", "MESSAGE", "DECISION", "ID", "ENTRY"
+"""How arguments and options are called that take an id: of a task, a message, a decision, all these, or an entry."""
 
 STATE_FOR = {"review": "in_review", "claim": "open"}
 """The state of the tasks that a command is for; others are for all unfinished tasks."""
@@ -193,6 +193,8 @@ def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, 
         return _ask_room(before, partial(_options_of, before[-1]))
     if metavar in (TASKS, MESSAGES, DECISIONS, IDS):
         return _ask_room(before, partial(_ids, metavar, STATE_FOR.get(command.name)))
+    if metavar == ENTRIES:
+        return _ask_room(before, _authorizations)
     if metavar == "ZONE":
         from zoneinfo import available_timezones
 
@@ -242,6 +244,16 @@ def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
         offers = room.read("teamroom://inbox")["offers"]
         found += [(str(one["offer"]), one_line(f"{one['task']} {one['title']}", ABOUT_CHARACTERS)) for one in offers]
     return found
+
+
+def _authorizations(room: Room) -> list[tuple[str, str]]:
+    """Return the entries that are in force, the newest first, each with whom it lets do what."""
+    entries = {
+        str(one["authorization"]): one_line(f"{one['to']} {one['scope']}", ABOUT_CHARACTERS)
+        for member in room.call("who")["members"]
+        for one in member["authorizations"]
+    }
+    return sorted(entries.items(), key=lambda entry: int(entry[0].partition("-")[2]), reverse=True)
 
 
 def _options_of(decision: str, room: Room) -> list[tuple[str, str]]:

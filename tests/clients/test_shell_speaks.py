@@ -615,6 +615,11 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     assert await found("handoff", "O-1", "") == ["accept", "decline"]
     assert await found("handoff", "T-1", "t") == ["tester"]
     assert await found("review", "T-1", "") == ["accept", "send-back"]
+    assert await found("authorize", "--revoke", "") == []
+    for scope in ("deploy:staging", "deploy:production"):
+        assert (await team.person.here("authorize", "builder", scope)).code == 0
+    assert (await team.person.here("authorize", "--revoke", "A-1")).code == 0
+    assert await found("authorize", "--revoke", "") == ["A-2"]
     assert await found("post", "--to", "b") == ["builder"]
     assert await found("post", "--kind", "") == ["note", "report", "ask", "alert"]
     assert await found("enroll", "x", "--kind", "") == ["agent", "human"]
