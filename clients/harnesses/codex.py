@@ -61,6 +61,7 @@ CODEX = Harness(
     wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
     notes=(
         "Codex reads a folder's config only if the folder is trusted, so join marks it as trusted in your own config.",
+        "Codex was not seen to read the config of a folder without a git repository: run `git init` there first.",
         "Codex asks you once whether it may run the hooks: accept them.",
         "While the hook waits for a wake, Codex shows the turn as busy.",
         "The files are in this folder. They hold no secret, but paths of this machine: do not commit them.",
