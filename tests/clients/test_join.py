@@ -509,6 +509,7 @@ def test_a_person_answers_three_questions_and_only_the_harness_of_the_folder_is_
     assert done.code == 0, done.out
     assert "[codex]" in done.out
     assert [done.out.count(mark) for mark in ("Which join", "Does a person attend", "Write this?")] == [1, 1, 1]
+    assert "Questions asked: 3." in done.out
     assert (desk.folder / ".codex" / "config.toml").exists()
     assert not (desk.home / ".qwen" / "settings.json").exists()
 
