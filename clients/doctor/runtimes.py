@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import connected
 from teamroom.server.rules.text import cite
 
 PAGES = 50

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.progress import progress
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.spans import seconds_between
 from teamroom.server.rules.wakes import better_listener
 
@@ -52,7 +52,7 @@ def wake_drill(
 
 
 def _watch(
-    room: Room,
+    room: BlockingRoom,
     id_: str,
     is_heard: bool,
     clock: Callable[[], float],

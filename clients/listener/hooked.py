@@ -21,6 +21,7 @@ import anyio.abc
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
 from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import MARK, parent_of, words_above
+from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener, root_of
 from teamroom.clients.session.place import (
     MEMBERS,
     TOKEN_FOLDERS,
@@ -32,7 +33,6 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.protocol import WOKE
-from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener, root_of
 from teamroom.clients.session.whereabouts import Whereabouts
 from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 from teamroom.server.rules.hooks import PHASES
@@ -127,7 +127,7 @@ class HookListener:
         listener = new_listener(self._given.root)
         self._root = root_of(listener)
         token, where = partial(member_token, place, name), Whereabouts(harness)
-        self._room = SteadyRoom(place, token, _silent, listener=listener, where=where)
+        self._room = ListeningRoom(lambda: place.endpoint, token, listener, where=where, tell=_silent)
         self._ending = Ending()
 
     async def run(self) -> Ending:

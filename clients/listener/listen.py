@@ -29,11 +29,11 @@ import anyio.to_thread
 from teamroom.clients.listener.movement import Clock, Movement
 from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
+from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
 from teamroom.clients.session.protocol import RUN_ENDED, WOKE
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
-from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 from teamroom.clients.session.whereabouts import Whereabouts
 from teamroom.server.rules.text import cite, quote_wake
@@ -106,7 +106,7 @@ class Listener:
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
         where = Whereabouts(os.path.basename(command[0]))
-        self._room = SteadyRoom(place, self._token, self._tell, listener=new_listener(), where=where)
+        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), where=where, tell=self._tell)
         self._command, self._parent = command, parent
         self._paused = anyio.Event()
         self._heard = 0

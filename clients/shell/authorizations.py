@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import cited, plain, print_json, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, Span, bare, command, span

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import (
     Layout,
     Styled,

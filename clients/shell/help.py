@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.program import named_options, own_name
-from teamroom.clients.session.room import Room
 from teamroom.clients.session.terminal import is_terminal, plain, say
 from teamroom.clients.shell.app import command
 from teamroom.clients.shell.colours import STATES
@@ -222,7 +222,7 @@ def _members(before: list[str]) -> list[tuple[str, str]]:
     )
 
 
-def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
+def _ids(metavar: str, state: str | None, room: BlockingRoom) -> list[tuple[str, str]]:
     """Return ids of the room, each with a title or a line: tasks, the newest messages, open decisions, or all of these.
 
     The offers to the caller are among the latter.
@@ -246,7 +246,7 @@ def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
     return found
 
 
-def _authorizations(room: Room) -> list[tuple[str, str]]:
+def _authorizations(room: BlockingRoom) -> list[tuple[str, str]]:
     """Return the entries that are in force, the newest first, each with whom it lets do what."""
     entries = {
         str(one["authorization"]): one_line(f"{one['to']} {one['scope']}", ABOUT_CHARACTERS)
@@ -256,20 +256,20 @@ def _authorizations(room: Room) -> list[tuple[str, str]]:
     return sorted(entries.items(), key=lambda entry: int(entry[0].partition("-")[2]), reverse=True)
 
 
-def _options_of(decision: str, room: Room) -> list[tuple[str, str]]:
+def _options_of(decision: str, room: BlockingRoom) -> list[tuple[str, str]]:
     """Return the numbers of a decision's options, each with what it says."""
     options = room.read(f"teamroom://decisions/{decision.upper()}")["decisions"][0]["options"]
     return [(str(number), one_line(words, ABOUT_CHARACTERS)) for number, words in enumerate(options, 1)]
 
 
-def _ask_room(before: list[str], ask: Callable[[Room], list[tuple[str, str]]]) -> list[tuple[str, str]]:
+def _ask_room(before: list[str], ask: Callable[[BlockingRoom], list[tuple[str, str]]]) -> list[tuple[str, str]]:
     """Return what the room that the command line names answers; nothing if it does not answer at once."""
     given = named_options(list(map(_unquoted, before)))
     data, file = (Path(given[name]) if name in given else None for name in ("--data", "--token-file"))
     place = Place(data, given.get("--url"), file)
     with (
         contextlib.suppress(Failure, OSError),
-        Room(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder) as room,
+        BlockingRoom(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder) as room,
     ):
         return ask(room)
     return []

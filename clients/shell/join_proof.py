@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, say
 from teamroom.clients.shell.join_plans import Plan
 

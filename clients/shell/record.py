@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.place import Place, check_person
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.progress import progress
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.shell.app import Data, Json, Span, command, span
 from teamroom.clients.shell.writing import NeededReason

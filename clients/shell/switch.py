@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, quoted, say
 from teamroom.clients.session.times import date_and_time, with_local_times
 from teamroom.clients.shell.app import Json, Target, bare, command, typed_span

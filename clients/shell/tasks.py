@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_line, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, receipt_of
@@ -343,7 +343,7 @@ def held_fence(place: Place, task: str) -> int | None:
     return next((int(one["fence"]) for one in held if one["task"] == task), None)
 
 
-def _shown(room: Room, task: str) -> "TaskShown":
+def _shown(room: BlockingRoom, task: str) -> "TaskShown":
     """Return a task in full. Raises Failure."""
     shown: TaskShown = shaped(room.call("read_board", task=task)["task"])
     return shown

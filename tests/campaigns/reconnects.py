@@ -19,7 +19,7 @@ from typing import Any
 
 import httptools
 
-from teamroom.clients.session.steady import new_listener
+from teamroom.clients.session.listening import new_listener
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import rows
 from tests.campaigns.load import Caller

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from teamroom.clients.harnesses.record import load_record
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
 from teamroom.clients.shell import join_proof
 from teamroom.clients.watchdog.runtimes import load
 from tests.support.promises import promise
@@ -29,7 +29,7 @@ ACTS = """\
 #!{python}
 from pathlib import Path
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.blocking import ask
 token = Path({data!r}, "members", {name!r} + ".token").read_text().strip()
 place = Place(Path({data!r}), environment={{"TEAMROOM_TOKEN": token}})
 waits = [wake for wake in ask(place, "check_in")["wakes"] if wake["subject"].startswith("M-")]
