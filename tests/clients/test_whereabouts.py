@@ -5,6 +5,7 @@ import getpass
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from teamroom.clients.session import whereabouts
+from teamroom.clients.session.room import Room
 from teamroom.clients.session.whereabouts import HOME, Whereabouts, find_checkout, find_runtime
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.pipes import pipe
@@ -128,6 +130,25 @@ async def test_the_bridge_tells_what_its_client_is_and_leaves_the_frames_as_they
             found = await place_of(room, owner)
         assert (found["host"], found["folder"]) == (HOST, Path.cwd().name)
         assert (found["harness"], found["version"]) == (("old", "1") if era == "legacy" else ("", ""))
+
+
+async def test_a_program_that_listens_with_the_python_client_tells_it_too(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        await room.enroll("builder")
+
+        async def listen() -> None:
+            async with Room(room.url, room.tokens["builder"]) as client:
+                async for _ in client.listen():
+                    pass
+
+        listening = asyncio.create_task(listen())
+        try:
+            found = await place_of(room, owner)
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+        assert (found["host"], found["harness"]) == (HOST, Path(sys.argv[0]).name)
 
 
 @pytest.fixture
