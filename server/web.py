@@ -196,7 +196,7 @@ class WebOnSocket(WebPart):
         """`nudge`: tells the supervisor, which is on another event loop, when something is due."""
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         door.addresses = room.addresses
-        server, ids = room.mcp_without_streams(door), room.session_ids()
+        server, ids = room.mcp_without_streams(door, nudge), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))
         hooks = Hooks(store, door, room.clock, room.settings, room.supervisor.reports, nudge)

@@ -102,6 +102,9 @@ class Harness:
     works in. `variables`: what it sets for the commands that it runs. `is_users`: it has one config for all folders,
     so that its identity is the same in each. `files`: what a join writes; None if it only prints.
 
+    `wakes_open_session`: a hook that join writes wakes a session that a person has open. `run`: the command of one run
+    for a wake, as a listener gets it; () if join knows none.
+
     `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do,
     `tried` how its config was verified, and `why` why it is written as it is.
     """
@@ -120,6 +123,8 @@ class Harness:
     variables: tuple[str, ...] = ()
     is_users: bool = False
     is_chat: bool = False
+    wakes_open_session: bool = False
+    run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def is_on(self, machine: Machine) -> bool:

@@ -124,6 +124,8 @@ class Broken(TypedDict):
     kind: Literal[
         "restore",
         "presence",
+        "at_prompt",
+        "two_hosts",
         "undelivered",
         "duty",
         "overdue",
@@ -132,6 +134,7 @@ class Broken(TypedDict):
         "exchange",
         "sent_back",
         "recovered",
+        "waited",
         "expired",
         "refused",
     ]
@@ -476,6 +479,8 @@ class MemberShown(TypedDict):
     last_progress: str | None
     run: RunShown | None
     harness: HarnessShown | None
+    runtimes: list[RuntimeShown]
+    on_two_hosts: bool
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -852,6 +857,23 @@ class RunShown(TypedDict):
 
     since: str
     moved: str
+
+
+class RuntimeShown(TypedDict):
+    """A runtime of a member, as it reported itself; '' for what it did not say.
+
+    `folder`: the last part of its path. `seen`: when it was last seen, to some minutes. `alive`: whether that
+    is recent.
+    """
+
+    host: str
+    folder: str
+    harness: str
+    version: str
+    branch: str
+    commit: str
+    seen: str
+    alive: bool
 
 
 class SectionAuthorizationShown(TypedDict):

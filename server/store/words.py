@@ -101,6 +101,12 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
         {"listener.listener", "wake.listener", "presence.verified"}
     ),
     "what a harness calls its tools: letters, digits and some signs, and no spaces": frozenset({"harness.tool"}),
+    "what runtimes say of where they run: short names, which the next report replaces": frozenset(
+        {
+            *("runtime.host", "runtime.folder", "runtime.harness", "runtime.version", "runtime.branch"),
+            "runtime.revision",
+        }
+    ),
     "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
 }
 """The columns of text that hold no members' words, by the reason."""

@@ -1186,6 +1186,19 @@ ATTACKS: dict[int, Attack] = {
             ),
         },
     ),
+    107: Attack(
+        AGENT,
+        "a runtime that reports a whole path, a control sequence or an order as the place where it runs",
+        "only short names are kept: the last part of a path, cleaned, and quoted where it is shown. A report fails no "
+        "call",
+        {
+            "test_where_it_runs": (
+                "what_is_kept_of_a_report_is_short_and_private",
+                "a_folder_that_reads_like_an_order_is_quoted",
+                "a_report_that_makes_no_sense_is_ignored_and_fails_no_call",
+            ),
+        },
+    ),
 }
 
 

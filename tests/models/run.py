@@ -19,6 +19,7 @@ from tests.models import (
     permissions,
     presence,
     quiet,
+    receipts,
     reminders,
     spans,
     standing,
@@ -37,6 +38,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "reminders": (reminders.Reminders, reminders.TWIN),
     "spans": (spans.Spans, spans.TWIN),
     "decisions": (decisions.Decisions, decisions.TWIN),
+    "receipts": (receipts.Receipts, receipts.TWIN),
     "permissions": (permissions.Permissions, permissions.TWIN),
     "approvals": (approvals.Approvals, approvals.TWIN),
 }

@@ -2,6 +2,7 @@
 
 from teamroom.server.acts.members.roster import HarnessShown, MemberShown, Roster, Stop
 from teamroom.server.rules.hooks import describe_doing
+from teamroom.server.rules.runtimes import describe_places
 from teamroom.server.rules.text import cite, describe_mode, inline
 from teamroom.server.rules.wakes import say_unverified
 from teamroom.tools.words.capabilities import render_capability
@@ -49,6 +50,7 @@ def render_member(member: MemberShown) -> str:
         + say_unverified(member)
         + (f"; run since {member.run.since}, moved {member.run.moved}" if member.run else "")
         + (f"; {render_harness(member.harness)}" if member.harness else "")
+        + (f"; {places}" if (places := describe_places(member.runtimes, member.on_two_hosts)) else "")
         + (f"; next wake {member.next_wake}" if member.next_wake else "")
         + (f"; last progress {member.last_progress}" if member.last_progress else "")
         + (f"; {upheld}" if member.completions_reviewed else "")

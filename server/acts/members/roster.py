@@ -10,6 +10,7 @@ from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import Slot, slots_of
+from teamroom.server.facts.runtimes import RuntimeShown, show_runtimes
 from teamroom.server.facts.standing import ROOM, standing_in_force, stored_standing
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import (
@@ -96,6 +97,10 @@ class MemberShown(BaseModel):
     """Its run under a listener, while one is on."""
     harness: HarnessShown | None
     """What its harness reports; None if no hook of it was seen."""
+    runtimes: list[RuntimeShown]
+    """Where it runs, as its runtimes report it: the newest first, on each host once."""
+    on_two_hosts: bool
+    """Whether two of them run on two hosts at once."""
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -194,6 +199,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
     expected, fault = forecast_of(tx, row, facts)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
+    runtimes, is_doubled = show_runtimes(tx, row.id)
     return MemberShown(
         name=row.name,
         former=former_names(tx, row.id),
@@ -211,6 +217,8 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         last_progress=None if row.last_progress_at is None else tx.shown(row.last_progress_at),
         run=_run(tx, facts.run),
         harness=_harness(tx, row),
+        runtimes=runtimes,
+        on_two_hosts=is_doubled,
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
