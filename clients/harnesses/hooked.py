@@ -17,7 +17,6 @@ from teamroom.clients.harnesses.hooks import (
     wake_hooks,
 )
 
-RUN = "run with the real program"
 IN_FOLDER = "The files are in this folder. They hold no secret, but paths of this machine: do not commit them."
 NEEDS_NO_VARIABLE = "The stdio bridge needs no variable, so two harnesses in one terminal share no token."
 
@@ -62,7 +61,6 @@ GEMINI = Harness(
         "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
         IN_FOLDER,
     ),
-    tried=RUN,
     why=(
         "`gemini mcp add` also writes a history of projects, which a leave could not undo, and it drops comments, so "
         f"join merges the entry itself. {NEEDS_NO_VARIABLE}"
@@ -124,7 +122,6 @@ OPENCODE = Harness(
     stops="A plugin asks the room before every local tool.",
     wakes="Its listener starts or resumes a session; no hook can.",
     notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
-    tried="the server run with the real program, the plugin not tried",
     why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
 )
 
@@ -157,7 +154,6 @@ COPILOT = Harness(
     stops="Its own hook asks the room before every local tool.",
     wakes="Its listener starts or resumes a session; no hook can.",
     notes=("With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",),
-    tried="the server run with the real program, the hook not tried",
     why=(
         "A folder's `.mcp.json` is also read by Claude Code and nanocoder, which would then act as this member. So "
         "join writes the user's own file, and the identity is the same in each folder. `copilot mcp add` leaves two "
@@ -197,7 +193,6 @@ QWEN = Harness(
         "runs, also unattended."
     ),
     wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
-    tried=RUN,
     why=(
         "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
         "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "
@@ -246,7 +241,6 @@ VIBE = Harness(
     stops="Its own hook asks the room before every local tool, and unattended it fails closed.",
     wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {UNATTENDED}",
     notes=("With `-p`, Vibe needs `--auto-approve` to call the room.",),
-    tried="the hooks run with the real program over HTTP, the stdio entry not tried",
     why=(
         "Vibe keeps one list of servers for its user, so the identity is the same in each folder. Join merges the "
         f"entry itself, so that a leave can restore the file. {NEEDS_NO_VARIABLE}"

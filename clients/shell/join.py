@@ -282,7 +282,7 @@ def _show_joined(plan: Plan) -> None:
     harness = plan.harness
     print(f"\n{harness.name} has joined as @{plain(plan.identity.joined.name)}.")
     if harness.files is None:
-        print(f"{harness.why} Its entry ({harness.tried}):\n\n{harness.snippet(plan.seat)}\n")
+        print(f"{harness.why} Its entry ({harness.how_tried}):\n\n{harness.snippet(plan.seat)}\n")
     rows = [["stops", harness.stops], ["wakes", harness.wakes], *(["note", note] for note in harness.notes)]
     for title, text in rows:
         print(f"  {title}:  {text}")
@@ -323,9 +323,9 @@ def _print_entries(
         enroll = (
             f"enroll YOU --chat{place.as_option}" if harness.is_chat else f"enroll {wanted} --save{place.as_option}"
         )
-        shown.append({"harness": harness.key, "tried": harness.tried, "entry": harness.snippet(seat), "first": enroll})
+        shown.append({"harness": harness.key, "tried": harness.how_tried, "entry": harness.snippet(seat), "first": enroll})
         if not as_json:
-            print(f"{harness.name} ({harness.tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
+            print(f"{harness.name} ({harness.how_tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
             print(f"{harness.snippet(seat)}\n")
     if as_json:
         print_json({"entries": shown})
