@@ -23,8 +23,9 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd, Woken
 from teamroom.clients.listener.movement import PROC, Clock, Movement, list_proc, list_ps
+from teamroom.clients.listener.secret import read_secret
 from teamroom.clients.session.failure import USAGE, Failure
-from teamroom.server.private import NotPrivateError, decode_text, read_private
+from teamroom.server.private import read_private
 
 HOME = "QWEN_HOME"
 """The variable that names another folder than ~/.qwen."""
@@ -159,9 +160,11 @@ def find_session(home: Path, folder: Path) -> Session | None:
 def _read(path: Path, here: str) -> Session | None:
     """Return the session of a record that can be messaged and is in this folder."""
     named = RECORD_NAME.fullmatch(path.name)
+    if named is None:
+        return None
     try:
-        record = json.loads(read_private(path)) if named else None
-        if not named or record["schemaVersion"] != VERSION or record["pid"] != int(named[1]):
+        record = json.loads(read_private(path, folders=0))
+        if record["schemaVersion"] != VERSION or record["pid"] != int(named[1]):
             return None
         if os.path.realpath(record["cwd"]) != here:
             return None
@@ -231,11 +234,11 @@ async def open_inbox(token: str) -> AsyncIterator[Inbox]:
     """An inbox on a socket in a private folder, until the block ends."""
     with tempfile.TemporaryDirectory(prefix="teamroom-") as folder:
         inbox = Inbox(f"{folder}/inbox.sock", token)
-        async with await anyio.create_unix_listener(inbox.address, mode=0o600) as listener:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(listener.serve, inbox.take)
-                yield inbox
-                tasks.cancel_scope.cancel()
+        listener = await anyio.create_unix_listener(inbox.address, mode=0o600)
+        async with listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, inbox.take)
+            yield inbox
+            tasks.cancel_scope.cancel()
 
 
 # ------------------------------------------------------------------ the controller
@@ -250,18 +253,13 @@ def qwen_home(environment: Mapping[str, str]) -> Path:
 def read_controller(file: Path | None, environment: Mapping[str, str]) -> str:
     """Read the controller's token from a private file, else from the environment. Raises Failure."""
     add = "Run: qwen sessions controllers add --label teamroom"
-    if file is None and not environment.get(TOKEN):
+    text = read_secret(file, environment, TOKEN)
+    if text is None:
         raise Failure(
             "Qwen Code takes messages from a controller, and no token of one is given.",
             f"{add}. Then save the token in a private file, and name it with --secret-file, or set {TOKEN}.",
             USAGE,
         )
-    try:
-        text = environment[TOKEN] if file is None else decode_text(read_private(file.expanduser().absolute()))
-    except NotPrivateError as error:
-        raise Failure(str(error), error.fix, USAGE) from None
-    except (OSError, UnicodeError) as error:
-        raise Failure(f"{file} cannot be read: {error}.", "Correct that, then repeat.", USAGE) from None
     found = CONTROLLER.search(text)
     if found is None:
         raise Failure("That is no token of a controller of Qwen Code.", f"{add}. It prints the token once.", USAGE)

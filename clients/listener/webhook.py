@@ -20,10 +20,10 @@ import httpx2
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd, Woken
 from teamroom.clients.listener.movement import Movement
+from teamroom.clients.listener.secret import read_secret
 from teamroom.clients.session.connection import is_this_machine
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.terminal import plain
-from teamroom.server.private import NotPrivateError, decode_text, read_private
 
 SECRET = "TEAMROOM_WEBHOOK_SECRET"
 """The variable with the secret, if no file is named."""
@@ -56,10 +56,10 @@ class Webhook:
     turn = "the receiver's turn"
     movement: Movement | None = None
 
-    def __init__(self, url: str, secret: bytes, now: Now) -> None:
+    def __init__(self, url: str, key: bytes, now: Now) -> None:
         """Raises Failure if the address is none for a receiver."""
         check_address(url)
-        self._url, self._secret, self._now = url, secret, now
+        self._url, self._key, self._now = url, key, now
 
     @property
     def describes(self) -> str:
@@ -93,7 +93,7 @@ class Webhook:
 
     async def _post(self, batch: Batch) -> tuple[int, str]:
         """Post once; returns the status of the answer, 0 for none, and in words what went wrong."""
-        headers = signed(self._secret, f"{batch.member}-{batch.cursor}", int(self._now()), batch.message)
+        headers = signed(self._key, f"{batch.member}-{batch.cursor}", int(self._now()), batch.message)
         timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         trusts = not is_this_machine(self._url)
         try:
@@ -109,9 +109,9 @@ class Webhook:
             return 0, f"it cannot be reached ({type(error).__name__})"
 
 
-def signed(secret: bytes, id_: str, at: int, body: bytes) -> dict[str, str]:
+def signed(key: bytes, id_: str, at: int, body: bytes) -> dict[str, str]:
     """Return the headers of a signed request. `at`: the time in seconds since 1970."""
-    digest = hmac.new(secret, f"{id_}.{at}.".encode() + body, hashlib.sha256).digest()
+    digest = hmac.new(key, f"{id_}.{at}.".encode() + body, hashlib.sha256).digest()
     return {
         "content-type": "application/json",
         "user-agent": "teamroom",
@@ -121,26 +121,23 @@ def signed(secret: bytes, id_: str, at: int, body: bytes) -> dict[str, str]:
     }
 
 
-def read_secret(file: Path | None, environment: Mapping[str, str]) -> bytes:
-    """Read the secret from a private file, else from the environment. Raises Failure."""
-    if file is None and not environment.get(SECRET):
+def read_key(file: Path | None, environment: Mapping[str, str]) -> bytes:
+    """Return the key of the signatures, from a private file or the environment. Raises Failure."""
+    text = read_secret(file, environment, SECRET)
+    if text is None:
         raise Failure(
             "A webhook is signed, and no secret is given.",
             f"Name a private file with --secret-file, or set {SECRET}.",
             USAGE,
         )
-    try:
-        text = environment[SECRET] if file is None else decode_text(read_private(file.expanduser().absolute()))
-    except NotPrivateError as error:
-        raise Failure(str(error), error.fix, USAGE) from None
-    except (OSError, UnicodeError) as error:
-        raise Failure(f"{file} cannot be read: {error}.", "Correct that, then repeat.", USAGE) from None
-    secret = _decoded(text.strip())
-    if len(secret) < SECRET_BYTES:
+    key = _decoded(text)
+    if len(key) < SECRET_BYTES:
         raise Failure(
-            f"The secret has fewer than {SECRET_BYTES} bytes.", "Make a longer one, such as: openssl rand -hex 32", USAGE
+            f"The secret has fewer than {SECRET_BYTES} bytes.",
+            "Make a longer one, such as: openssl rand -hex 32",
+            USAGE,
         )
-    return secret
+    return key
 
 
 def check_address(url: str) -> None:
@@ -161,7 +158,9 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error:
-        raise Failure(f"A secret that begins with {SECRET_PREFIX} is written in Base64.", "Correct it.", USAGE) from None
+        raise Failure(
+            f"A secret that begins with {SECRET_PREFIX} is written in Base64.", "Correct it.", USAGE
+        ) from None
 
 
 def _of_status(status: int) -> str:

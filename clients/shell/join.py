@@ -323,7 +323,9 @@ def _print_entries(
         enroll = (
             f"enroll YOU --chat{place.as_option}" if harness.is_chat else f"enroll {wanted} --save{place.as_option}"
         )
-        shown.append({"harness": harness.key, "tried": harness.how_tried, "entry": harness.snippet(seat), "first": enroll})
+        shown.append(
+            {"harness": harness.key, "tried": harness.how_tried, "entry": harness.snippet(seat), "first": enroll}
+        )
         if not as_json:
             print(f"{harness.name} ({harness.how_tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
             print(f"{harness.snippet(seat)}\n")

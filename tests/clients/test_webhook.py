@@ -18,7 +18,7 @@ import pytest
 from teamroom.clients.listener import webhook
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd
-from teamroom.clients.listener.webhook import TRIES, Webhook, check_address, read_secret
+from teamroom.clients.listener.webhook import TRIES, Webhook, check_address, read_key
 from teamroom.clients.session.failure import USAGE, Failure
 from tests.support.promises import promise
 
@@ -173,12 +173,14 @@ def test_the_secret_comes_from_a_private_file_or_the_environment_and_is_long_eno
     file = tmp_path / "secret"
     file.write_text("0123456789abcdef0123456789abcdef\n")
     file.chmod(0o600)
-    assert read_secret(file, {}) == b"0123456789abcdef0123456789abcdef"
+    tmp_path.chmod(0o755)
+    assert read_key(file, {}) == b"0123456789abcdef0123456789abcdef"
+    assert tmp_path.stat().st_mode & 0o777 == 0o755, "the folder is the person's"
     encoded = f"whsec_{base64.b64encode(SECRET).decode()}"
-    assert read_secret(None, {webhook.SECRET: encoded}) == SECRET
+    assert read_key(None, {webhook.SECRET: encoded}) == SECRET
     for given in ({}, {webhook.SECRET: "short"}, {webhook.SECRET: "whsec_not base64"}):
         with pytest.raises(Failure) as refused:
-            read_secret(None, given)
+            read_key(None, given)
         assert refused.value.exit_code == USAGE
 
 
@@ -187,4 +189,4 @@ def test_a_secret_file_behind_a_link_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "secret")
     with pytest.raises(Failure):
-        read_secret(link, {})
+        read_key(link, {})

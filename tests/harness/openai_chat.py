@@ -51,7 +51,10 @@ class OpenAIChat:
         else:
             id_, name, arguments = self.call(request, turn, number)
             function = {"name": name, "arguments": json.dumps(arguments)}
-            delta, reason = {"tool_calls": [{"index": 0, "id": id_, "type": "function", "function": function}]}, "tool_calls"
+            delta, reason = (
+                {"tool_calls": [{"index": 0, "id": id_, "type": "function", "function": function}]},
+                "tool_calls",
+            )
         first = {"index": 0, "delta": {"role": "assistant", **delta}, "finish_reason": None}
         last = {"index": 0, "delta": {}, "finish_reason": reason}
         return [{**chunk, "choices": [first]}, {**chunk, "choices": [last], "usage": USAGE}]
@@ -74,7 +77,7 @@ class OpenAIChat:
 
 @dataclass(frozen=True)
 class SearchedTools(OpenAIChat):
-    """Qwen Code's form: the room's tools are not in the request. The model searches for one, and calls it by a bridge."""
+    """Qwen Code's form: no tool of the room is in the request. The model searches for it, and calls it by a bridge."""
 
     def call(self, request: Json, turn: UseTool | RunCommand, number: int) -> tuple[str, str, Json]:
         """Search first, then call."""

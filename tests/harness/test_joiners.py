@@ -1,4 +1,4 @@
-"""Real harnesses after `teamroom join` alone: a call arrives as the member, and a leave takes out only what join wrote."""
+"""Real harnesses after `teamroom join` alone: a call arrives as the member, and a leave takes out what join wrote."""
 
 import json
 import tomllib

@@ -73,7 +73,7 @@ def matrix() -> str:
     for harness in WRITTEN:
         found = verified(harness.key)
         if found is not None:
-            cells = ("yes" if step in found.steps else "–" for step in STEPS)
+            cells = ("yes" if step in found.steps else "" for step in STEPS)
             rows.append((f"[{harness.name}](join/{harness.key}.md) {found.version}", *cells))
     meanings = (f"- **{step}**: {words}." for step, words in STEPS.items())
     return "\n".join([*(f"| {' | '.join(row)} |".replace(" --- ", "---") for row in rows), "", *meanings, ""])
