@@ -4,7 +4,10 @@ import base64
 import hashlib
 import hmac
 import json
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +23,10 @@ from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd
 from teamroom.clients.listener.webhook import TRIES, Webhook, check_address, read_key
 from teamroom.clients.session.failure import USAGE, Failure
+from tests.clients.test_listen import hears, says, shell, wake
 from tests.support.promises import promise
+from tests.support.repository import ROOT
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
 
 pytestmark = promise("PRS5", "SAF2")
 
@@ -43,6 +49,11 @@ class Receiver:
     url: str = ""
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     ends: Event = field(default_factory=Event)
+
+    @property
+    def subjects(self) -> list[list[str]]:
+        """What each batch that it got is about."""
+        return [[found["subject"] for found in json.loads(body)["wakes"]] for _, body in self.got]
 
     @property
     def ids(self) -> set[str]:
@@ -190,3 +201,104 @@ def test_a_secret_file_behind_a_link_is_refused(tmp_path: Path) -> None:
     link.symlink_to(tmp_path / "secret")
     with pytest.raises(Failure):
         read_key(link, {})
+
+
+# ------------------------------------------------------------------ the whole listener
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[WatchedRoom]:
+    """A room with an agent and somebody who wakes it."""
+    with watched_room(tmp_path) as running:
+        running.enroll("builder")
+        running.enroll("asker")
+        yield running
+
+
+@contextmanager
+def listening(room: WatchedRoom, url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """A listener that posts to a receiver, until the block ends."""
+    words = ["--as", "builder", "--adapter", "webhook", *options, "--", url]
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.quick_listen", *words],
+        env={**shell(room).environment, webhook.SECRET: SECRET.decode()},
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(EVENT_SECONDS)
+
+
+def test_a_wake_is_posted_and_a_call_of_the_member_answers_it(room: WatchedRoom) -> None:
+    with receiving(200) as receiver, listening(room, receiver.url) as process:
+        hears(room)
+        assert f"A wake is posted to {receiver.url}" in says(process, "Listening")
+        first = wake(room, "how far is part 1?")
+        says(process, "took them")
+        room.act("builder", "post_message", text="half of it")
+        says(process, "answered")
+        second = wake(room, "and part 2?")
+        until(lambda: len(receiver.got) == 2, "the second wake is posted")
+        room.act("builder", "post_message", text="all of it")
+        says(process, "answered")
+    assert receiver.subjects == [[first], [second]], "each wake came once"
+
+
+def test_a_receiver_that_took_a_wake_gets_it_again_if_its_agent_never_calls(room: WatchedRoom) -> None:
+    with receiving(200) as receiver, listening(room, receiver.url) as process:
+        hears(room)
+        first = wake(room, "how far?")
+        says(process, "without a call to the room")
+        until(lambda: len(receiver.got) == 2, "it is posted again")
+        room.act("builder", "post_message", text="half of it")
+        says(process, "answered")
+    assert receiver.subjects == [[first], [first]]
+    assert len(receiver.ids) == 1
+
+
+def test_with_done_exit_the_2xx_itself_answers_the_wake(room: WatchedRoom) -> None:
+    with receiving(204) as receiver, listening(room, receiver.url, "--done", "exit") as process:
+        hears(room)
+        first = wake(room, "how far?")
+        says(process, "answered")
+        second = wake(room, "and now?")
+        until(lambda: len(receiver.got) == 2, "only the next wake is posted")
+    assert receiver.subjects == [[first], [second]]
+
+
+def test_a_receiver_that_fails_gets_the_wake_again_and_the_member_does_not_count_as_woken(room: WatchedRoom) -> None:
+    with receiving(500, 500, 500, 200) as receiver, listening(room, receiver.url) as process:
+        hears(room)
+        first = wake(room, "how far?")
+        assert "it answered 500" in says(process, "did not take")
+        says(process, "took them")
+        room.act("builder", "post_message", text="half of it")
+        says(process, "answered")
+    assert receiver.subjects == [[first]] * (TRIES + 1)
+
+
+def test_a_paused_member_gets_its_wake_after_the_resume_and_a_kill_ends_the_listener(room: WatchedRoom) -> None:
+    with receiving(200) as receiver, listening(room, receiver.url) as process:
+        hears(room)
+        room.owner("pause", target="builder", reason="the disk is full")
+        first = wake(room, "how far?")
+        says(process, "Waiting to be resumed")
+        assert receiver.got == []
+        room.owner("resume", target="builder")
+        until(lambda: len(receiver.got) == 1, "it is posted after the resume")
+        assert first in receiver.subjects[0]
+        room.owner("kill", target="builder", reason="it ran wild")
+        assert process.wait(EVENT_SECONDS) not in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("words", [[], ["http://example.com/"], ["https://example.com/", "https://example.org/"]])
+def test_a_listener_without_one_safe_address_does_not_start(room: WatchedRoom, words: list[str]) -> None:
+    options = ["listen", "--as", "builder", "--adapter", "webhook"]
+    done = shell(room).with_(**{webhook.SECRET: SECRET.decode()}).run(*options, "--", *words)
+    assert done.code == USAGE

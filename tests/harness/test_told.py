@@ -15,6 +15,7 @@ from tests.harness.room import RoomOfProcesses, ServedRoom, free_port, served_ro
 from tests.harness.script import Say, Seen, Step, Thought, Turn, use
 from tests.harness.told import KILL_REASON, MENTION, PAUSE_REASON, SITUATIONS, head, put_on_page, rows, shown_as, write
 from tests.harness.vendors import HARNESSES
+from tests.harness.verifying import verifying
 from tests.support.generated import table
 from tests.support.promises import promise
 from tests.support.watching import until
@@ -39,7 +40,10 @@ def test_the_model_of_each_harness_is_told_who_stopped_it_and_why_also_after_a_r
 ) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
-    with served_room(tmp_path / "room", free_port(), {}) as served:
+    with (
+        verifying(harness.command, "room", "kill", "restart"),
+        served_room(tmp_path / "room", free_port(), {}) as served,
+    ):
         room = served.room
         enrolled = room.enroll("builder")
         agent = Agent("builder", harness, Seat(enrolled["token"], enrolled["url"], tmp_path / "home", folder))
