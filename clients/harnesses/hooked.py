@@ -168,7 +168,7 @@ COPILOT = Harness(
 def _qwen(seat: Seat) -> list[ConfigFile]:
     return [
         ConfigFile(
-            seat.machine.home / ".qwen" / "settings.json",
+            seat.machine.config(".qwen", "settings.json", variable="QWEN_HOME"),
             entries=(
                 seat.server(trust=True),
                 *wake_hooks(seat, command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS)),
@@ -192,7 +192,11 @@ QWEN = Harness(
         "Its own hook asks the room before every local tool. Qwen Code fails open: if the hook itself fails, the tool "
         "runs, also unattended."
     ),
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    wakes=(
+        f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED} Or leave out the hook: "
+        "`teamroom listen --adapter qwen` wakes an open session that rests."
+    ),
+    notes=("For `--adapter qwen`, join with `--unattended`: a session has one listener.",),
     why=(
         "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
         "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
@@ -80,7 +81,9 @@ CONTINUE = Harness(
 
 
 def _nanocoder(seat: Seat) -> list[ConfigFile]:
-    return [ConfigFile(seat.machine.xdg / "nanocoder" / ".mcp.json", entries=(seat.server(transport="stdio"),))]
+    named = seat.machine.environment.get("NANOCODER_CONFIG_DIR")
+    folder = Path(named) if named else seat.machine.xdg / "nanocoder"
+    return [ConfigFile(folder / ".mcp.json", entries=(seat.server(transport="stdio"),))]
 
 
 NANOCODER = Harness(

@@ -15,7 +15,7 @@ STEPS: Mapping[str, str] = {
     "room": "a pause refuses its next call to the room",
     "tools": "a pause refuses its own next tool, and a resume lets it continue",
     "kill": "after a kill, its model reads who killed it and why",
-    "approval": "a person approves in the room what it may do",
+    "approval": "it asks a person for a decision, and reads the answer",
     "prompt": "the room sees that it waits for a permission",
     "restart": "the room restarts in the middle of its run",
     "leaves": "`teamroom leave` removes every entry and nothing else",

@@ -1,5 +1,6 @@
 """Real harnesses after `teamroom join` alone: a call arrives as the member, and a leave takes out what join wrote."""
 
+import contextlib
 import json
 import tomllib
 from collections.abc import Iterator
@@ -11,14 +12,19 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.harness.harnesses import Agent, Harness, Seat
-from tests.harness.install import lacking
+from tests.harness.harnesses import RUN_SECONDS, Agent, Harness, Seat, surroundings
+from tests.harness.install import binary, lacking
 from tests.harness.joiners import GATED, JOINERS
-from tests.harness.room import RoomOfProcesses, free_port, served_room
+from tests.harness.room import OWNER, RoomOfProcesses, ServedRoom, free_port, served_room
 from tests.harness.script import RunCommand, Say, Seen, Step, Thought, Turn, use
+from tests.harness.scripted_model import ScriptedModel
+from tests.harness.told import SITUATIONS, shown_as
 from tests.harness.verifying import verifying
+from tests.harness.walking import walk
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell
+from tests.support.terminals import LACKING, terminal
+from tests.support.watching import until
 
 pytestmark = [pytest.mark.harness, promise("WAK5", "ID2")]
 
@@ -28,9 +34,9 @@ STATE = "teamroom"
 """The folder of the shell's own record in a home."""
 
 
-def unless_missing(harness: Harness) -> object:
-    """A harness as a parameter; it is skipped with a reason where it is not installed."""
-    missing = lacking(harness.command)
+def unless_missing(harness: Harness, *more: str) -> object:
+    """A harness as a parameter; it is skipped with a reason where it, or something more, is not installed."""
+    missing = [*lacking(harness.command), *more]
     skip = pytest.mark.skipif(bool(missing), reason=f"make test-harnesses installs it: {'; '.join(missing)}")
     return pytest.param(harness, id=harness.command, marks=skip)
 
@@ -39,9 +45,14 @@ def unless_missing(harness: Harness) -> object:
 class Joined:
     """A harness that joined a room from a home of its own."""
 
-    room: RoomOfProcesses
+    served: ServedRoom
     agent: Agent
     shell: Shell
+
+    @property
+    def room(self) -> RoomOfProcesses:
+        """The room."""
+        return self.served.room
 
     @property
     def home(self) -> Path:
@@ -65,7 +76,7 @@ def joined(folder: Path, monkeypatch: pytest.MonkeyPatch, harness: Harness, *opt
         done = shell.run("join", harness.command, "--as", NAME, "--yes", *options)
         assert done.code == 0, done.err
         seat = Seat("", f"{served.room.url}/mcp", home, work)
-        yield Joined(served.room, Agent(NAME, harness, seat), shell)
+        yield Joined(served, Agent(NAME, harness, seat), shell)
 
 
 @pytest.mark.parametrize("harness", [unless_missing(harness) for harness in JOINERS])
@@ -74,11 +85,18 @@ def test_after_a_join_alone_it_calls_as_its_member_and_a_leave_removes_only_the_
 ) -> None:
     with joined(tmp_path, monkeypatch, harness, "--unattended") as it:
         written = configs(it.home)
-        with verifying(harness.command, "joins", "calls"):
-            seen = it.agent.work(use("check_in"), use("post_message", text=TEXT))
+        decided = Thought()
+        with verifying(harness.command, "joins", "calls", "approval"):
+            steps = [use("check_in"), use("post_message", text=TEXT), ask, decided.before(use("check_in"))]
+            with it.agent.at_work(*steps) as run:
+                decided.wait()
+                posted = it.room.owner("read_messages")["messages"]
+                it.room.owner("decide", decision="D-1", option="yes", note=NOTE)
+                decided.end()
+                seen = run.finish()
+            assert (NAME, TEXT) in [(message["author"], message["text"]) for message in posted]
             assert "You share this room with agents and people" in seen[0]
-            posted = it.room.owner("read_messages")["messages"]
-            assert [(message["author"], message["text"]) for message in posted] == [(NAME, TEXT)]
+            assert NOTE in seen[3]
         with verifying(harness.command, "leaves"):
             expected = {path: without(now, written[path]) for path, now in configs(it.home, written).items()}
             it.leave()
@@ -86,6 +104,9 @@ def test_after_a_join_alone_it_calls_as_its_member_and_a_leave_removes_only_the_
             assert left == {path: value for path, value in without_empty(expected).items() if value}
             assert "teamroom" not in "".join(path.read_text() for path in left)
 
+
+ask = use("request_decision", question="Deploy on a Friday?", to=[OWNER])
+NOTE = "but only before noon"
 
 MOMENTS = ("before", "paused", "resumed", "killed")
 """The moments at which the model uses the harness's own shell, each for a file of that name."""
@@ -119,6 +140,67 @@ def test_after_a_join_alone_a_stop_refuses_its_own_tools_and_its_model_reads_who
         assert PAUSE_REASON in seen[1]
         assert len(seen) < len(MOMENTS) or KILL_REASON in seen[3]
         assert "its own tools" in said["paused"]["reaches"], "the room has seen the gate"
+
+
+@pytest.mark.parametrize("harness", [unless_missing(harness) for harness in JOINERS])
+def test_after_a_join_alone_its_model_reads_who_stopped_it_also_if_the_room_restarts_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harness: Harness
+) -> None:
+    with joined(tmp_path, monkeypatch, harness, "--unattended") as it:
+        told = dict(zip(SITUATIONS, walk(it.served, it.agent), strict=False))
+    shown = {name: shown_as(name, text) for name, text in told.items()}
+    failed = list[str]()
+    for step, situations in READ.items():
+        with contextlib.suppress(AssertionError), verifying(harness.command, step):
+            failed.append(step)
+            assert all(shown.get(name) for name in situations)
+            failed.remove(step)
+    assert failed == [], told
+
+
+@pytest.mark.parametrize("harness", [unless_missing(harness, *LACKING) for harness in JOINERS[:1]])
+def test_an_open_session_that_joined_is_woken_and_the_room_sees_that_it_waits_for_a_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harness: Harness
+) -> None:
+    steps: list[Step] = [touch("x")]
+    with (
+        joined(tmp_path, monkeypatch, harness, "--attended") as it,
+        verifying(harness.command, "prompt"),
+        ScriptedModel(harness.api, steps) as model,
+    ):
+        seat = it.agent.seat
+        launch = harness.launch(seat, model.url)
+        accept_first_questions(seat)
+        environment = {**surroundings(seat), **launch.environment}
+        with terminal([str(binary(harness.command))], environment, seat.folder) as shown:
+            until(lambda: member(it.room)["listening"], f"it listens: {shown.text[-1500:]}", RUN_SECONDS)
+            it.room.owner("post_message", text=f"@{NAME} touch a file")
+            until(lambda: doing(it.room) == "permission", f"it waits: {shown.text[-1500:]}", RUN_SECONDS)
+
+
+def accept_first_questions(seat: Seat) -> None:
+    """Answer in Claude Code's own file what it asks its person at the first start."""
+    file = seat.home / ".claude.json"
+    config = json.loads(file.read_text())
+    keys = {"approved": ["sk-ant-test"], "rejected": []}
+    config |= {"hasCompletedOnboarding": True, "theme": "dark", "customApiKeyResponses": keys}
+    config["projects"][str(seat.folder)] |= {"hasTrustDialogAccepted": True, "hasCompletedProjectOnboarding": True}
+    file.write_text(json.dumps(config))
+
+
+def member(room: RoomOfProcesses) -> dict[str, Any]:
+    """What the room says of the member."""
+    (found,) = room.owner("who", name=NAME)["members"]
+    return dict(found)
+
+
+def doing(room: RoomOfProcesses) -> str:
+    """What the room knows of what the harness is doing."""
+    return str((member(room)["harness"] or {}).get("doing"))
+
+
+READ = {"room": ["paused", "resumed"], "restart": ["restarted", "resumed"], "kill": ["killed"]}
+"""The steps that are verified by what a model reads, each with the moments at which it reads it."""
 
 
 def touch(name: str) -> Step:

@@ -6,7 +6,7 @@ from teamroom.clients.harnesses.catalogue import WRITTEN
 from teamroom.clients.harnesses.description import ConfigFile, Harness, Machine, Seat
 from teamroom.clients.harnesses.entries import SYNTAXES, merge
 from teamroom.clients.harnesses.printed import PRINTED
-from teamroom.clients.harnesses.verified import STEPS, verified
+from teamroom.clients.harnesses.verified import STEPS, Verified, verified
 from teamroom.clients.session.program import own_words
 
 HOME, FOLDER = "/home/you", "/home/you/project"
@@ -41,7 +41,7 @@ def page(harness: Harness) -> str:
         f"`teamroom leave {harness.key}`.\n",
         f"- **Local tools:** {harness.stops}",
         f"- **Wakes:** {harness.wakes}",
-        *how_far(harness),
+        *how_far(harness, verified(harness.key)),
         *(f"- {note}" for note in harness.notes),
         "\n## What join writes\n",
         *(
@@ -56,9 +56,8 @@ def page(harness: Harness) -> str:
     return "\n".join(lines) + "\n"
 
 
-def how_far(harness: Harness) -> list[str]:
+def how_far(harness: Harness, found: Verified | None) -> list[str]:
     """What of a harness was verified, and what not."""
-    found = verified(harness.key)
     if found is None:
         return [f"- **Verified:** {harness.how_tried}."]
     done = "; ".join(f"{words} ({found.steps[step]})" for step, words in STEPS.items() if step in found.steps)
