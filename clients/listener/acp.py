@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 
-from teamroom.clients.listener.rpc import Json, Rpc
+from teamroom.clients.listener.rpc import Json, Rpc, part
 from teamroom.clients.listener.supervised import HarnessError, Send, Started
 from teamroom.clients.session.program import own_words
 
@@ -22,6 +22,8 @@ BEGUN = frozenset(
 ENDED_WELL = frozenset({"end_turn", "max_tokens", "max_turn_requests"})
 """Why a turn stops, if nobody stopped it. Whether it was an answer, the member's calls say."""
 
+ENDED_BADLY = frozenset({"refusal", "cancelled"})
+
 ROOMS_TOOL = re.compile(rf"(?:(?:mcp_+)?{ROOM}[_.:/-]+[a-z_]+|[a-z_]+ \({ROOM} MCP Server\))(?:: ?\{{.*)?")
 """How agents title a call of a tool of the room."""
 
@@ -30,11 +32,12 @@ LOCAL_KINDS = frozenset({"execute", "edit", "delete", "move", "read", "fetch", "
 
 
 class Acp:
-    """How an ACP agent is started and spoken to, for a member of the room."""
+    """How an agent with a name is started and spoken to, for a member of the room."""
 
-    name = "the ACP agent"
+    variables: Mapping[str, str] = {}
 
-    def __init__(self, member: str, allows_room: bool) -> None:
+    def __init__(self, name: str, member: str, allows_room: bool) -> None:
+        self.name = name
         self._member, self._allows_room = member, allows_room
 
     def words(self, command: Sequence[str], session: str | None) -> list[str]:
@@ -64,7 +67,7 @@ class AcpTalk:
         capabilities = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
         found = await self._rpc.call("initialize", protocolVersion=PROTOCOL, clientCapabilities=capabilities)
         where = {"cwd": os.getcwd(), "mcpServers": [self._server]}
-        can_load = (found.get("agentCapabilities") or {}).get("loadSession") is True
+        can_load = part(found, "agentCapabilities").get("loadSession") is True
         if self.session is not None and can_load:
             await self._rpc.call("session/load", sessionId=self.session, **where)
             self._identity = self.session
@@ -84,8 +87,9 @@ class AcpTalk:
         finally:
             self._started = None
         started()
-        if (reason := ended.get("stopReason")) not in ENDED_WELL:
-            raise HarnessError(f"ended the turn: {reason if reason in ('refusal', 'cancelled') else 'no reason given'}")
+        reason = str(ended.get("stopReason"))
+        if reason not in ENDED_WELL:
+            raise HarnessError(f"ended the turn: {reason if reason in ENDED_BADLY else 'no reason given'}")
 
     def hear(self, line: bytes) -> None:
         """Take in a message."""
@@ -97,16 +101,15 @@ class AcpTalk:
             self._rpc.notify("session/cancel", sessionId=self._identity)
 
     def _notice(self, method: str, params: Json) -> None:
-        update = params.get("update")
-        kind = update.get("sessionUpdate") if isinstance(update, dict) else None
-        if method == "session/update" and kind in BEGUN and self._started is not None:
+        kind = part(params, "update").get("sessionUpdate")
+        if method == "session/update" and str(kind) in BEGUN and self._started is not None:
             self._started()
 
     def _answer(self, method: str, params: Json) -> Json | None:
         """Answer a question of the agent. Only a permission is known: the agent has no files or terminals here."""
         if method != "session/request_permission":
             return None
-        wanted = "allow" if self._allows_room and is_rooms_call(params.get("toolCall")) else "reject"
+        wanted = "allow" if self._allows_room and is_rooms_call(part(params, "toolCall")) else "reject"
         options = params.get("options")
         for suffix in ("_once", "_always"):
             for option in options if isinstance(options, list) else []:
@@ -115,9 +118,8 @@ class AcpTalk:
         return {"outcome": {"outcome": "cancelled"}}
 
 
-def is_rooms_call(call: object) -> bool:
+def is_rooms_call(call: Json) -> bool:
     """Whether a tool call that needs a permission is one of the room's tools."""
-    if not isinstance(call, dict) or call.get("kind") in LOCAL_KINDS:
-        return False
     title = call.get("title")
-    return isinstance(title, str) and ROOMS_TOOL.fullmatch(title) is not None
+    is_local = str(call.get("kind")) in LOCAL_KINDS
+    return not is_local and isinstance(title, str) and ROOMS_TOOL.fullmatch(title) is not None

@@ -10,6 +10,7 @@ from teamroom.clients.listener.codex import Codex
 from teamroom.clients.listener.command import Command, check_command
 from teamroom.clients.listener.driver import Driver
 from teamroom.clients.listener.movement import Clock
+from teamroom.clients.listener.opencode import Opencode
 from teamroom.clients.listener.qwen import QwenSession, qwen_home, read_controller
 from teamroom.clients.listener.supervised import Harness, Supervised
 from teamroom.clients.listener.webhook import Webhook, read_key
@@ -57,6 +58,7 @@ def driver_of(
     harnesses: dict[str, Harness] = {
         "claude": Claude(allows_room),
         "codex": Codex(allows_room),
-        "acp": Acp(member, allows_room),
+        "opencode": Opencode(allows_room),
+        "acp": Acp(Path(command[0]).name, member, allows_room),
     }
     return Supervised(harnesses[adapter], command, clock, session)

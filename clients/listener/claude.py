@@ -23,6 +23,7 @@ class Claude:
     """How Claude Code is started and spoken to."""
 
     name = "Claude Code"
+    variables: Mapping[str, str] = {}
 
     def __init__(self, allows_room: bool) -> None:
         self._allows_room = allows_room

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import anyio
 
 import teamroom
-from teamroom.clients.listener.rpc import Json, Rpc
+from teamroom.clients.listener.rpc import Json, Rpc, part
 from teamroom.clients.listener.supervised import HarnessError, Send, Started
 
 NAME = "teamroom"
@@ -29,6 +29,7 @@ class Codex:
     """How Codex is started and spoken to."""
 
     name = "Codex"
+    variables: Mapping[str, str] = {}
 
     def __init__(self, allows_room: bool) -> None:
         self._allows_room = allows_room
@@ -62,10 +63,10 @@ class CodexTalk:
             found = await self._rpc.call("thread/resume", threadId=self.session, **where)
         else:
             found = await self._rpc.call("thread/start", **where)
-        thread = found.get("thread")
-        if not isinstance(thread, dict) or not isinstance(thread.get("id"), str):
+        identity = part(found, "thread").get("id")
+        if not isinstance(identity, str):
             raise HarnessError("gave its thread no id")
-        self._thread = thread["id"]
+        self._thread = identity
 
     async def turn(self, line: str, started: Started) -> None:
         """Send the line as the user's input, and wait for the end of that turn."""
@@ -73,7 +74,7 @@ class CodexTalk:
         try:
             text = {"type": "text", "text": line, "text_elements": []}
             begun = await self._rpc.call("turn/start", threadId=self._thread, input=[text])
-            turn.expect(str((begun.get("turn") or {}).get("id", "")))
+            turn.expect(str(part(begun, "turn").get("id", "")))
             self.session = self._thread  # a thread without a turn cannot be resumed
             await turn.over.wait()
         finally:
@@ -94,14 +95,13 @@ class CodexTalk:
 
     def _notice(self, method: str, params: Json) -> None:
         if self._turn is not None and method in ("turn/started", "turn/completed"):
-            self._turn.hear(method, params.get("turn"))
+            self._turn.hear(method, part(params, "turn"))
 
     def _answer(self, method: str, params: Json) -> Json | None:
         """Answer what only a person could allow."""
         if method != ELICITATION:
             return DECLINED.get(method)
-        meta = params.get("_meta")
-        is_approval = isinstance(meta, dict) and meta.get("codex_approval_kind") == "mcp_tool_call"
+        is_approval = part(params, "_meta").get("codex_approval_kind") == "mcp_tool_call"
         allows = self._allows_room and is_approval and params.get("serverName") == NAME
         return {"action": "accept", "content": {}, "_meta": None} if allows else {"action": "decline", "content": None}
 
@@ -122,10 +122,8 @@ class _Turn:
         for method, turn in heard:
             self.hear(method, turn)
 
-    def hear(self, method: str, turn: object) -> None:
+    def hear(self, method: str, turn: Json) -> None:
         """Take in that a turn started or ended."""
-        if not isinstance(turn, dict):
-            return
         if not self.id:
             self._heard = [*self._heard, (method, turn)][-HEARD:]
         elif turn.get("id") == self.id and method == "turn/started":

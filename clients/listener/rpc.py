@@ -38,11 +38,10 @@ class Rpc:
             await answer.came.wait()
         finally:
             del self._waiting[number]
-        if (error := answer.message.get("error")) is not None:
-            code = error.get("code") if isinstance(error, dict) else None
-            raise HarnessError(f"refused {method} (error {code})")
-        result = answer.message.get("result")
-        return result if isinstance(result, dict) else {}
+        if answer.message.get("error") is not None:
+            code = part(answer.message, "error").get("code")
+            raise HarnessError(f"refused {method} (error {code if isinstance(code, int) else 'without a code'})")
+        return part(answer.message, "result")
 
     def ask(self, method: str, **params: Any) -> int:
         """Call a method without waiting for the answer; returns the id of the call."""
@@ -59,9 +58,7 @@ class Rpc:
         message = json.loads(line)
         if not isinstance(message, dict):
             raise ValueError
-        method, number = message.get("method"), message.get("id")
-        params = message.get("params")
-        params = params if isinstance(params, dict) else {}
+        method, number, params = message.get("method"), message.get("id"), part(message, "params")
         if isinstance(method, str) and number is not None:
             self._reply(number, self._question(method, params))
         elif isinstance(method, str):
@@ -77,6 +74,12 @@ class Rpc:
 
     def _write(self, message: Mapping[str, Any]) -> None:
         self._send(json.dumps({"jsonrpc": "2.0", **message}).encode())
+
+
+def part(message: Mapping[str, Any], name: str) -> Json:
+    """Return an object in a message; an empty one if there is none."""
+    found = message.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 class _Answer:

@@ -69,9 +69,17 @@ class Talk(Protocol):
 
 
 class Harness(Protocol):
-    """A kind of harness. `name`: as people know it."""
+    """A kind of harness. `name`: as people know it. `variables`: what it is started with, besides who it is."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        ...
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Return its variables."""
+        ...
 
     def words(self, command: Sequence[str], session: str | None) -> list[str]:
         """Return the words that start it."""
@@ -130,7 +138,7 @@ class Running:
                     break
                 if line.strip():
                     self.talk.hear(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self.strange_lines += 1
         await self.child.process.wait()
         await self.child.end_processes(ENDED_SECONDS)
@@ -230,7 +238,7 @@ class Supervised:
         try:
             child = await Child.start(
                 words,
-                variables,
+                {**variables, **self._harness.variables},
                 self._clock,
                 stdout=asyncio.subprocess.PIPE,
                 limit=LINE_BYTES,

@@ -24,7 +24,7 @@ from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_ro
 
 pytestmark = promise("WAK2", "PRS5")
 
-PROTOCOLS = ("claude", "codex", "acp")
+PROTOCOLS = ("claude", "codex", "opencode", "acp")
 FAKE = str(Path(fake_harness.__file__))
 ROOT = Path(__file__).parents[2]
 
@@ -164,6 +164,8 @@ def resumed(seat: Seat) -> bool:
     """Whether the last harness was told to resume the session of the first."""
     if seat.protocol == "claude":
         return list(seat.notes("words")[-1]["words"][-2:]) == ["--resume", fake_harness.SESSION]
+    if seat.protocol == "opencode":
+        return len(seat.notes("starts")) > 1 and len(seat.notes("made")) == 1
     asked = [note for note in seat.notes("session") if note["asked"] in ("session/load", "thread/resume")]
     return bool(asked) and asked[-1]["session"] == fake_harness.SESSION
 
@@ -311,6 +313,24 @@ def test_the_harness_ends_with_its_listener_and_the_listener_with_its_starter(se
 
 
 # ------------------------------------------------------------------ permissions of ACP
+
+
+@pytest.mark.parametrize(("options", "answer"), [((), "reject"), (("--allow-room",), "once")])
+def test_opencode_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and_nothing_else(
+    tmp_path: Path, options: tuple[str, ...], answer: str
+) -> None:
+    with watched_room(tmp_path) as room:
+        room.enroll("builder")
+        room.enroll("asker")
+        seat = Seat(room, "opencode")
+        seat.starts("as always")
+        seat.does("asks")
+        with seat.listening(*options):
+            hears(room)
+            wake(room, "look")
+            until(lambda: len(seat.notes("answer")) >= 2, "it was answered")
+    found = {note["title"].split("/")[2]: note["answer"] for note in seat.notes("answer")}
+    assert found == {"per_teamroomcheckin": answer, "per_bash": "reject"}
 
 
 @pytest.mark.parametrize(("options", "answer"), [((), "reject_once"), (("--allow-room",), "allow_once")])

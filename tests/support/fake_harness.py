@@ -4,16 +4,20 @@ It speaks the protocol of a real harness that stays, and takes its turns as the 
 each turn, and what it was asked for and started with.
 """
 
+import base64
+import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 PACE_SECONDS = 0.02
 SESSION = "s-1"
@@ -58,11 +62,17 @@ def cling() -> None:
     ignores = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
     )
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    (FOLDER / "clings").touch()  # only the first thread may ignore a signal
     below = subprocess.Popen([sys.executable, "-c", ignores], stdout=subprocess.PIPE, start_new_session=True)
     assert below.stdout is not None
     below.stdout.readline()
     note(clings=below.pid)
+
+
+def end_unless_it_clings(*_: Any) -> None:
+    """End on SIGTERM, unless a turn clings."""
+    if not (FOLDER / "clings").exists():
+        os._exit(0)
 
 
 def take_turn(line: str, variables: Json, began: Callable[[], None]) -> bool:
@@ -75,7 +85,8 @@ def take_turn(line: str, variables: Json, began: Callable[[], None]) -> bool:
         print("Warning: an update is there!\n{\n[]\n" + '"text"\n' + "x" * 100_000, flush=True)
     began()
     if deed == "dies":
-        sys.exit(3)
+        sys.stdout.flush()
+        os._exit(3)
     if deed == "hangs":
         cling()
         wait_for_ever()
@@ -184,8 +195,89 @@ def codex() -> None:
         say(method="turn/completed", params={"threadId": SESSION, "turn": ended})
 
 
+class OpencodeServer(BaseHTTPRequestHandler):
+    """Answers as `opencode serve` does. A prompt is a turn on the thread that answers it; events go to the stream."""
+
+    events: ClassVar["queue.Queue[Json]"] = queue.Queue()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Stream events, or show the session."""
+        if not self.is_allowed():
+            return
+        if self.path != "/event":
+            note(asked=self.path, session=self.path.rpartition("/")[2])
+            self.answer(200, {"id": "ses_1"})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.end_headers()
+        event: Json = {"type": "server.connected", "properties": {}}
+        with contextlib.suppress(ConnectionError):
+            while True:
+                self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
+                event = self.events.get()
+
+    def do_POST(self) -> None:
+        """Make the session, take a prompt, or hear an answer."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)) or "null")
+        if not self.is_allowed():
+            return
+        if self.path == "/session":
+            note(made="ses_1")
+            self.answer(200, {"id": "ses_1"})
+        elif self.path.endswith("/prompt_async"):
+            self.answer(204, None)
+            self.prompt(body["parts"][0]["text"])
+        else:
+            note(title=self.path, answer=body["reply"])
+            self.answer(200, True)
+
+    def prompt(self, line: str) -> None:
+        """Take a turn."""
+        self.tell("session.status", status={"type": "idle"})
+        if does() == "asks":
+            for permission in ("teamroom_check_in", "bash"):
+                self.tell("permission.asked", id=f"per_{permission.replace('_', '')}", permission=permission)
+        is_well = take_turn(line, dict(os.environ), lambda: self.tell("session.status", status={"type": "busy"}))
+        if not is_well:
+            self.tell("session.error", error={"name": "APIError"})
+        self.tell("session.idle")
+
+    def tell(self, kind: str, **facts: Any) -> None:
+        """Send an event of the session, after one of another."""
+        self.events.put({"type": "session.idle", "properties": {"sessionID": "ses_of_another"}})
+        self.events.put({"type": kind, "properties": {"sessionID": "ses_1", **facts}})
+
+    def is_allowed(self) -> bool:
+        """Whether the caller knows the password; a stranger is refused."""
+        wanted = base64.b64encode(f"opencode:{os.environ['OPENCODE_SERVER_PASSWORD']}".encode()).decode()
+        if self.headers["Authorization"] == f"Basic {wanted}":
+            return True
+        self.answer(401, None)
+        return False
+
+    def answer(self, status: int, body: Any) -> None:
+        """Answer with JSON."""
+        text = b"" if status == 204 else json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+def opencode() -> None:
+    """Take turns as `opencode serve` does."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OpencodeServer)
+    print(f"opencode server listening on http://127.0.0.1:{server.server_port}", flush=True)
+    server.serve_forever()
+
+
 def main() -> None:
     """Start as the file `starts` says, and take turns until standard input ends."""
+    signal.signal(signal.SIGTERM, end_unless_it_clings)
     starts = (FOLDER / "starts").read_text()
     note(starts=starts)
     if starts == "exits":
@@ -193,7 +285,7 @@ def main() -> None:
     if starts == "is mute":
         print("Downloading a model\n" * 3, flush=True)
         wait_for_ever()
-    {"claude": claude, "codex": codex, "acp": acp}[sys.argv[1]]()
+    {"claude": claude, "codex": codex, "opencode": opencode, "acp": acp}[sys.argv[1]]()
 
 
 if __name__ == "__main__":
