@@ -153,7 +153,10 @@ COPILOT = Harness(
     snippet=lambda seat: f"copilot mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool.",
     wakes="Its listener starts or resumes a session; no hook can.",
-    notes=("With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",),
+    notes=(
+        "With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",
+        "After a pause or a restart of the room, Copilot CLI can drop the room's tools. Then start it again.",
+    ),
     why=(
         "A folder's `.mcp.json` is also read by Claude Code and nanocoder, which would then act as this member. So "
         "join writes the user's own file, and the identity is the same in each folder. `copilot mcp add` leaves two "

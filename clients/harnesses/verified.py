@@ -14,7 +14,7 @@ STEPS: Mapping[str, str] = {
     "wakes": "an open session that rests is woken by a mention",
     "room": "a pause refuses its next call to the room",
     "tools": "a pause refuses its own next tool, and a resume lets it continue",
-    "kill": "after a kill, its model reads who killed it and why",
+    "kill": "a kill ends its run, or its model reads who killed it and why",
     "approval": "it asks a person for a decision, and reads the answer",
     "prompt": "the room sees that it waits for a permission",
     "restart": "the room restarts in the middle of its run",
@@ -29,11 +29,6 @@ class Verified:
 
     version: str
     steps: Mapping[str, str]
-
-    @property
-    def lacking(self) -> list[str]:
-        """The steps that were not verified."""
-        return [step for step in STEPS if step not in self.steps]
 
 
 @cache

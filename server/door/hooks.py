@@ -158,6 +158,8 @@ class Hooks:
         if self._reports.note(passage, format_, hook, now):
             self.on_due(now + self._settings.presence_write_seconds)
         stop = passage.stop
-        if stop is None or not hook.asks or (is_own_tool(hook.tool) and not stop.is_over):
+        if stop is None or not hook.asks:
+            return {}
+        if is_own_tool(hook.tool) and (not stop.is_over or harness.hides_reason):
             return {}
         return harness.deny(stop.why, stop.is_over)

@@ -88,13 +88,15 @@ Deny = Callable[[str, bool], dict[str, Any]]
 class Harness:
     """How the hooks of one harness are read and answered.
 
-    `event`, `tool`: where its hooks name these. `only_event`: what is meant if a hook names no event.
+    `event`, `tool`: where its hooks name these. `only_event`: what is meant if a hook names no event. `hides_reason`:
+    its model is not told why a server's tool was denied.
     """
 
     deny: Deny
     event: str = "hook_event_name"
     tool: str = "tool_name"
     only_event: str = "pretooluse"
+    hides_reason: bool = False
 
 
 def _deny_as_claude(reason: str, is_over: bool) -> dict[str, Any]:
@@ -130,7 +132,7 @@ HARNESSES: Mapping[str, Harness] = {
     "gemini": Harness(_deny_as_gemini),
     "opencode": Harness(_deny_plainly, tool="tool"),
     "qwen": Harness(_deny_as_claude),
-    "vibe": Harness(_deny_plainly),
+    "vibe": Harness(_deny_plainly, hides_reason=True),
 }
 """The harnesses whose hooks the room answers, by the name of their format."""
 

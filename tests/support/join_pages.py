@@ -41,8 +41,8 @@ def page(harness: Harness) -> str:
         f"`teamroom leave {harness.key}`.\n",
         f"- **Local tools:** {harness.stops}",
         f"- **Wakes:** {harness.wakes}",
-        *how_far(harness, verified(harness.key)),
         *(f"- {note}" for note in harness.notes),
+        *how_far(harness, verified(harness.key)),
         "\n## What join writes\n",
         *(
             f"`{shown(str(config.path))}`:\n\n```text\n{shown(content(config))}\n```\n"
@@ -60,10 +60,13 @@ def how_far(harness: Harness, found: Verified | None) -> list[str]:
     """What of a harness was verified, and what not."""
     if found is None:
         return [f"- **Verified:** {harness.how_tried}."]
-    done = "; ".join(f"{words} ({found.steps[step]})" for step, words in STEPS.items() if step in found.steps)
-    lines = [f"- **Verified** by tests with the real {harness.name} {found.version}: {done}."] if done else []
-    left = "; ".join(STEPS[step] for step in found.lacking)
-    return [*lines, f"- **Not verified:** {left}."] if left else lines
+    rows = [
+        ("what", "verified"),
+        ("---", "---"),
+        *((words, found.steps.get(step, "no")) for step, words in STEPS.items()),
+    ]
+    lines = [f"| {' | '.join(row)} |".replace(" --- ", "---") for row in rows]
+    return ["\n## What was verified\n", f"Tests ran the real {harness.name} {found.version}:\n", *lines]
 
 
 def matrix() -> str:
