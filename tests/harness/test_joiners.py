@@ -173,10 +173,14 @@ def test_an_open_session_that_joined_is_woken_and_the_room_sees_that_it_waits_fo
         launch = harness.launch(seat, model.url)
         accept_first_questions(seat)
         environment = {**surroundings(seat), **launch.environment}
-        with terminal([str(binary(harness.command))], environment, seat.folder) as shown:
+        with terminal([str(binary(harness.command)), *ASKING], environment, seat.folder) as shown:
             until(lambda: member(it.room)["listening"], f"it listens: {shown.text[-1500:]}", RUN_SECONDS)
             it.room.owner("post_message", text=f"@{NAME} touch a file")
             until(lambda: doing(it.room) == "permission", f"it waits: {shown.text[-1500:]}", RUN_SECONDS)
+
+
+ASKING = ("--permission-mode", "default")
+"""What has Claude Code ask its person; a model of its own decides otherwise, and there is none here."""
 
 
 def accept_first_questions(seat: Seat) -> None:
