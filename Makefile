@@ -65,6 +65,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.throughput
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
+	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.ticks
 	$(BIN)/python -m tests.bench.start
 	$(BIN)/python -m tests.bench.switch
@@ -72,12 +73,13 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
 
-campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, fair shares and every act in a large room, in full: about a quarter of an hour
+campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, lost connections, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200
 	$(BIN)/python -m tests.campaigns.pauses 500
 	$(BIN)/python -m tests.campaigns.kills 200
 	$(BIN)/python -m tests.campaigns.cancels 10000
 	$(BIN)/python -m tests.campaigns.switch 550
+	$(BIN)/python -m tests.campaigns.reconnects 1000
 	$(BIN)/python -m tests.campaigns.fairness 10
 	$(BIN)/python -m tests.campaigns.sizes 100000
 

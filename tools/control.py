@@ -13,8 +13,9 @@ def render_controlled(reply: Controlled) -> str:
     until = f" until {reply.until}" if reply.until else ""
     note = f"; {reply.note}" if reply.note else ""
     gradual = " Its agents are let go gradually: five at once, then one each second." if reply.gradual else ""
+    reaches = f" {reply.reaches}" if reply.reaches else ""
     left = list_lines("Still paused", map(_render_left, reply.remaining))
-    return f"{reply.target} is {reply.standing}{until}{cite_receipt(reply)}{note}.{gradual}{left}"
+    return f"{reply.target} is {reply.standing}{until}{cite_receipt(reply)}{note}.{gradual}{reaches}{left}"
 
 
 def _render_left(left: PauseLeft) -> str:

@@ -17,8 +17,7 @@ import httpx2
 
 from teamroom.clients.bridge.frames import Frame, error, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
-from teamroom.clients.session.failure import Failure, UnreachableError
-from teamroom.clients.session.handshake import UnprovenError
+from teamroom.clients.session.failure import Failure, UnprovenError, UnreachableError
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, origin_of_token
 from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,

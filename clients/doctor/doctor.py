@@ -15,11 +15,11 @@ from teamroom.clients.local.check_folder import check_backups, check_folder
 from teamroom.clients.local.check_record import check_clock, check_log, check_tokens
 from teamroom.clients.local.check_settings import check_channels, check_settings, settings_table
 from teamroom.clients.local.findings import Finding, Level, mended
+from teamroom.clients.session.blocking import ask, connected
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import FAILED, PAUSED, Failure, UnreachableError
 from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.program import pasteable
-from teamroom.clients.session.room import ask, connected
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import Styled, aligned, plain, print_hanging, print_json, print_line
 from teamroom.clients.session.times import with_local_times

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.connection import Answer, Connection
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import call_tool
-from teamroom.clients.session.room import Room, connected
 
 NAME = "kill-drill"
 """The member that every drill revives and kills, so that drills leave only one member behind."""
@@ -53,7 +53,7 @@ def _drill(place: Place) -> tuple[float, float, Answer]:
         return started, killed, _call_again(place.endpoint, token)
 
 
-def enroll(room: Room) -> str:
+def enroll(room: BlockingRoom) -> str:
     """Enroll or revive the drill's member; returns its token. Raises Failure if a live member has its name."""
     try:
         there = (room.call("who", name=NAME))["members"]

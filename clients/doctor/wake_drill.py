@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.progress import progress
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.spans import seconds_between
 from teamroom.server.rules.wakes import better_listener
 
@@ -48,7 +48,7 @@ def wake_drill(
 
 
 def _watch(
-    room: Room, id_: str, is_heard: bool, clock: Callable[[], float], sleep: Callable[[float], object]
+    room: BlockingRoom, id_: str, is_heard: bool, clock: Callable[[], float], sleep: Callable[[float], object]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Look at the message until all steps were seen or the time is up; returns it, and what was seen of its wake."""
     seconds, began = DRILL_SECONDS if is_heard else UNHEARD_SECONDS, clock()

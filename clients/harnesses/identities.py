@@ -7,9 +7,9 @@ from pathlib import Path
 
 from teamroom.clients.harnesses.description import Harness, Machine
 from teamroom.clients.harnesses.record import Joined, Record
+from teamroom.clients.session.blocking import BlockingRoom, ask_once, connected
 from teamroom.clients.session.connection import Connection
-from teamroom.clients.session.failure import USAGE, Failure
-from teamroom.clients.session.handshake import UnprovenError
+from teamroom.clients.session.failure import USAGE, Failure, UnprovenError
 from teamroom.clients.session.place import (
     TOKEN_FOLDERS,
     Place,
@@ -20,7 +20,6 @@ from teamroom.clients.session.place import (
     save_token,
     saved_token_file,
 )
-from teamroom.clients.session.room import Room, ask_once, connected
 
 LABEL = "join"
 """The label of the tokens that join issues: a leave revokes these alone."""
@@ -96,7 +95,7 @@ def token_file(joined: Joined) -> Path:
     return saved_token_file(Path(joined.data), joined.name)
 
 
-def _free_name(room: Room, harness: Harness, machine: Machine) -> str:
+def _free_name(room: BlockingRoom, harness: Harness, machine: Machine) -> str:
     """Return a name that no member has, made of the harness and the folder."""
     wanted = harness.key if harness.is_users else f"{harness.key}-{machine.folder.name}"
     base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-.")[: LONGEST_NAME - 3].strip("-.")
@@ -107,7 +106,7 @@ def _free_name(room: Room, harness: Harness, machine: Machine) -> str:
     raise Failure(f"Members have the names {base} to {base}-{NAMES_TRIED}.", "Choose one with --as NAME.", USAGE)
 
 
-def _is_member(room: Room, name: str) -> bool:
+def _is_member(room: BlockingRoom, name: str) -> bool:
     """Whether a member has a name. Raises Failure if it was killed."""
     try:
         (member,) = room.call("who", name=name)["members"]

@@ -22,6 +22,7 @@ from teamroom.clients.listener.batch import wake_line
 from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS
 from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import MARK, parent_of, words_above
+from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener, root_of
 from teamroom.clients.session.place import (
     MEMBERS,
     TOKEN_FOLDERS,
@@ -33,7 +34,6 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.protocol import WOKE
-from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener, root_of
 from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 from teamroom.server.rules.hooks import PHASES
 
@@ -123,7 +123,7 @@ class HookListener:
         self._given = self._read()
         listener = new_listener(self._given.root)
         self._root = root_of(listener)
-        self._room = SteadyRoom(place, partial(member_token, place, name), _silent, listener=listener)
+        self._room = ListeningRoom(lambda: place.endpoint, partial(member_token, place, name), listener, tell=_silent)
         self._ending = Ending()
 
     async def run(self) -> Ending:

@@ -22,11 +22,11 @@ from teamroom.clients.listener.driver import Driver, TurnEnd
 from teamroom.clients.listener.movement import Clock
 from teamroom.clients.session.failure import INTERRUPTED, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
+from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
 from teamroom.clients.session.protocol import RUN_ENDED, WOKE
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
-from teamroom.clients.session.steady import STALE_CURSOR, WAIT_SECONDS, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, say
 
 BEAT_SECONDS = 10.0
@@ -87,7 +87,7 @@ class Listener:
         self._done, self._stops_on_pause = done, stops_on_pause
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
-        self._room = SteadyRoom(place, self._token, self._tell, listener=new_listener())
+        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), tell=self._tell)
         self._driver, self._parent = driver, parent
         self._paused = anyio.Event()
         self._heard = 0

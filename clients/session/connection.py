@@ -36,11 +36,12 @@ OTHERS_WRITE = 0o022
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer: its status, its content type and its body."""
+    """An HTTP answer: its status, its content type, its body, and after how many seconds to call again if it says."""
 
     status: int
     kind: str
     body: bytes
+    retry_after: float | None = None
 
     @property
     def is_success(self) -> bool:
@@ -113,7 +114,8 @@ class Connection:
             http = self._connect(bearer_of(headers))
             http.request(method, url._replace(scheme="", netloc="").geturl() or "/", body, dict(headers))
             response = http.getresponse()
-            answer = Answer(response.status, response.headers.get("content-type", ""), response.read())
+            retry_after = seconds_of(response.headers.get("retry-after"))
+            answer = Answer(response.status, response.headers.get("content-type", ""), response.read(), retry_after)
         except (OSError, HTTPException) as error:
             self.close()
             raise UnreachableError(self._url, type(error).__name__) from None
@@ -199,6 +201,11 @@ class Connection:
         http.sock = connected
         self._is_private = True
         return http
+
+
+def seconds_of(header: str | None) -> float | None:
+    """Return the seconds in a retry-after header; None for a date, and for a missing header."""
+    return float(header) if header is not None and header.isascii() and header.isdigit() else None
 
 
 def is_this_machine(url: str) -> bool:

@@ -10,7 +10,7 @@ import re
 import time
 from urllib.parse import urlsplit
 
-from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError
+from teamroom.clients.session.failure import Failure, UnprovenError, UnreachableError
 from teamroom.clients.session.protocol import ENDPOINT
 from teamroom.server.handshake import HANDSHAKE_PATH, new_challenge, written_address
 from teamroom.server.identity import token_hash
@@ -26,18 +26,6 @@ OK, MISDIRECTED, BUSY = 200, 421, (429, 503)
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) ")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d{1,4})(?:\r\n|$)", re.IGNORECASE)
-
-
-class UnprovenError(Failure):
-    """The server did not prove that it knows the token. It is another program, or the token is of another room."""
-
-    def __init__(self, url: str) -> None:
-        why = f"The server at {url} did not prove that it knows your token, so the token was not sent."
-        fix = (
-            "Run `teamroom doctor` where the room runs, to see whether another program took its address. "
-            "If the room does answer there, get a new token with `teamroom enroll NAME --rotate`."
-        )
-        super().__init__(why, fix, NOT_AUTHORISED, {"code": "not_allowed", "why": why, "fix": fix})
 
 
 class Handshake:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE, Failure
 from teamroom.clients.session.lineage import marked
+from teamroom.clients.session.protocol import ENDPOINT
 from teamroom.clients.session.terminal import plain
 from teamroom.server.private import NotPrivateError, decode_text, make_private_folder, read_private, write_private
 from teamroom.server.rules.names import nearest_names
@@ -99,11 +100,7 @@ class Place:
     @property
     def endpoint(self) -> str:
         """The MCP endpoint: from `--url`, the folder's running server or its settings. Raises Failure."""
-        url = self.url or self.environment.get("TEAMROOM_URL") or self._announced()
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
-            raise Failure(f"{url} is not the address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
-        return url.rstrip("/") if parts.path.rstrip("/").endswith("/mcp") else url.rstrip("/") + "/mcp"
+        return endpoint_of(self.url or self.environment.get("TEAMROOM_URL") or self._announced())
 
     @property
     def socket_folder(self) -> Path | None:
@@ -127,6 +124,14 @@ class Place:
             return load(self.folder, dict(self.environment)).url
         except SettingsError as error:
             raise Failure(str(error), "Correct it, or name the room with --url.") from None
+
+
+def endpoint_of(url: str) -> str:
+    """Return the MCP endpoint of the room with an address. Raises Failure."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise Failure(f"{url} is not the address of a room.", "Write it like http://127.0.0.1:8765", USAGE)
+    return url.rstrip("/") if parts.path.rstrip("/").endswith(ENDPOINT) else url.rstrip("/") + ENDPOINT
 
 
 def _users_folder() -> Path:

@@ -37,6 +37,9 @@ CONNECTION_CLOSED, INVALID_REQUEST, PARSE_ERROR = -32000, -32600, -32700
 
 JSON, EVENTS = "application/json", "text/event-stream"
 
+WAIT_TOOL = "wait_for_wake"
+"""The tool whose answer takes as long as it is told to wait."""
+
 REQUEST_ID = "teamroom/request-id"
 LISTENER = "teamroom/listener"
 RUN = "teamroom/run"
@@ -61,7 +64,8 @@ class Request:
         """Return the request as JSON with an id."""
         meta = {VERSION_META: VERSION, CAPABILITIES_META: self.capabilities, **self.meta}
         params = {**self.params, "_meta": meta}
-        return json.dumps({"jsonrpc": "2.0", "id": number, "method": self.method, "params": params}).encode()
+        message = {"jsonrpc": "2.0", "id": number, "method": self.method, "params": params}
+        return json.dumps(message, default=list).encode()  # any sequence is a list
 
     def headers(self, token: str) -> dict[str, str]:
         """Return the headers of the request: the token, and what repeats the body."""

@@ -1,152 +1,178 @@
-"""The Python client of a room: each call of a tool or read of a resource is one request."""
+"""The client of an agent's program: typed calls of every tool, and a loop over the wakes of the member.
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from itertools import count
+It waits through restarts of the room and through pauses. `docs/agents.md` shows a whole agent.
+"""
+
+import math
+import os
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
 
-from teamroom.clients.session.connection import ANSWER_SECONDS, Connection
-from teamroom.clients.session.failure import Failure, UnreachableError
-from teamroom.clients.session.lineage import marked
-from teamroom.clients.session.place import Place, check_kind, naming_caller, token
-from teamroom.clients.session.protocol import (
-    Request,
-    call_tool,
-    read_answer,
-    read_resource,
-    resource_json,
-    tool_reply,
-)
-from teamroom.clients.session.terminal import plain, say
-from teamroom.server.rules.characters import count_removed
-from teamroom.server.rules.text import cite_name
+import anyio
+import anyio.abc
 
-__all__ = ["Failure", "Place", "Room", "ask", "connected"]
+from teamroom.clients.session.carrier import HttpCarrier
+from teamroom.clients.session.connection import ANSWER_SECONDS
+from teamroom.clients.session.failure import USAGE, Failure, leaves
+from teamroom.clients.session.place import Place, agents_token, endpoint_of
+from teamroom.clients.session.protocol import WAIT_TOOL, call_tool, read_resource, resource_json, tool_reply
+from teamroom.clients.session.session import PAUSED_SECONDS, Patience, Session, Tell, always
+from teamroom.clients.session.tools import Tools
 
-ROUNDS = 10
-"""The most questions that the room may ask before it carries out one call."""
+if TYPE_CHECKING:
+    from teamroom.clients.session.shapes import Wake
 
-Confirm = Callable[[str, dict[str, str]], dict[str, str] | None]
-"""Asks a person a question, with the titles of its fields; returns what they typed in each, or None for a no."""
+REQUEST_ID_BYTES = 12
+
+SERVERS_WAIT_SECONDS = 50.0
+"""The longest time for which the room holds a call that waits for wakes."""
 
 
-class Room:
-    """A room that is called with a member's token. Every method raises Failure.
+class Room(Tools):
+    """A room that a member's program calls. Each tool is a method; every method raises Failure.
 
-    With `confirm`, the room has a person asked before acts that cannot be undone. With `socket_folder`, calls go over
-    the room's own socket in that folder if a server has one, which a busy network cannot delay.
+    A call is tried again while the room cannot be reached, is busy, or has paused the member. It has one request id,
+    so the room carries it out once. `patience_seconds` is the longest time for that: 0 raises at once. What the room
+    refuses for good raises Refused. `tell` gets the events away, back, paused and resumed; by default they are logged.
+
+    `async with` keeps connections open, and listening needs it.
     """
 
     def __init__(
         self,
-        url: str,
-        bearer: str,
-        answer_seconds: float = ANSWER_SECONDS,
-        confirm: Confirm | None = None,
-        socket_folder: Path | None = None,
+        url: str | Callable[[], str],
+        token: str | Callable[[], str],
+        *,
+        tell: Tell | None = None,
+        patience_seconds: float = math.inf,
+        paused_seconds: float = PAUSED_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        carrier: HttpCarrier | None = None,
     ) -> None:
-        self._url, self._bearer, self._confirm = url, bearer, confirm
-        self._connection = Connection(url, answer_seconds, socket_folder)
-        self._numbers = count(1)
-        self._has_answered = False
+        """`url`: the address of the room. It and `token` may be functions, which are called for each request.
 
-    def call(self, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+        `carrier`: that of another client of the same room, to share its connections.
+        """
+        self._find_url = url if callable(url) else partial(endpoint_of, url)
+        self._token = token if callable(token) else partial(str, token)
+        self._tell = tell or log
+        self._patience_seconds, self._paused_seconds, self._clock = patience_seconds, paused_seconds, clock
+        self._carrier = carrier or HttpCarrier(self._find_url)
+        self._session = self._open_session()
+        self._calls = 0
+        self._tasks: anyio.abc.TaskGroup | None = None
+
+    def _open_session(self, **options: Any) -> Session:
+        """Return a session with the options of this room. `options`: more of them, as for Session."""
+        patience = Patience(self._patience_seconds)
+        options = {"paused_seconds": self._paused_seconds, "clock": self._clock, **options}
+        return Session(self._carrier, self._token, patience, self._tell, **options)
+
+    @classmethod
+    def from_environment(
+        cls,
+        name: str | None = None,
+        *,
+        data: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Self:
+        """Return the room that the environment names, for the member whose token it has.
+
+        The address is TEAMROOM_URL, else that of the room in the data folder (`data`, else TEAMROOM_DATA). The token is
+        TEAMROOM_TOKEN, else the saved token of the member `name`; it is never the owner's. `options`: as for Room.
+        """
+        place = Place(data, environment=dict(os.environ if environment is None else environment))
+        return cls(lambda: place.endpoint, partial(agents_token, place, name), **options)
+
+    # -------------------------------------------------------------- calls
+
+    async def call(
+        self, tool: str, /, request_id: str | None = None, answer_seconds: float | None = None, **arguments: Any
+    ) -> Any:
         """Call a tool with the arguments that are not None; returns its structured reply.
 
-        The room carries out calls with the same `request_id` once.
+        With a `request_id` of yours, the room carries the call out once even if your program repeats it later.
         """
-        return tool_reply(self._result(call_tool(tool, arguments, request_id)))
+        self._calls += 1
+        request = call_tool(tool, arguments, request_id or secrets.token_hex(REQUEST_ID_BYTES))
+        return await self._session.ask(always(request), tool_reply, answer_seconds or longest_answer(tool, arguments))
 
-    def read(self, uri: str) -> dict[str, Any]:
-        """Read a resource; returns its JSON."""
-        return resource_json(self._result(read_resource(uri)))
+    async def read(self, uri: str) -> dict[str, Any]:
+        """Read a resource, such as `teamroom://me`; returns its JSON."""
+        return await self._session.ask(always(read_resource(uri)), resource_json, ANSWER_SECONDS)
 
-    def who_calls(self) -> str | None:
-        """Return the name of the member whose token this is; None if the room does not say."""
-        if not self._has_answered:
-            return None
-        with contextlib.suppress(Failure):
-            return str(self.read("teamroom://me")["name"])
-        return None
+    async def me(self) -> dict[str, Any]:
+        """Read who the caller is. A paused member may ask."""
+        return await self.read("teamroom://me")
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+    # -------------------------------------------------------------- wakes
 
-    def __enter__(self) -> Self:
+    def listen(self) -> "AsyncGenerator[Wake, None]":
+        """Yield the member's wakes one after the other, as its one live listener. It begins with those that wait.
+
+        A wake is acknowledged once the loop asks for the next one, so a program that crashes before gets it again. A
+        kill cancels within about a second what the loop does, and `async with` raises Killed. A newer listener of the
+        member lets the loop finish with its wake; then the loop raises Superseded.
+        """
+        from teamroom.clients.session.listening import ListeningRoom, new_listener  # which is built on this module
+        from teamroom.clients.session.wakes import each_wake
+
+        if self._tasks is None:
+            raise Failure("This room is not open.", "Listen inside of `async with room:`.", USAGE)
+        room = ListeningRoom(
+            self._find_url,
+            self._token,
+            new_listener(),
+            tell=self._tell,
+            patience_seconds=self._patience_seconds,
+            paused_seconds=self._paused_seconds,
+            carrier=self._carrier,
+        )
+        return each_wake(room, self._tasks, lambda: self._calls)
+
+    # -------------------------------------------------------------- open and close
+
+    async def __aenter__(self) -> Self:
+        self._carrier.keep()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _result(self, request: Request) -> dict[str, Any]:
-        """Return the result of a request, after answering the room's questions."""
-        if self._confirm is not None:
-            request = replace(request, capabilities={"elicitation": {"form": {}}})
-        for _ in range(ROUNDS):
-            result = self._ask(request)
-            if result.get("resultType") != "input_required":
-                return result
-            answers = {"inputResponses": self._answers(result), "requestState": result.get("requestState")}
-            request = replace(request, params={**request.params, **answers})
-        raise Failure(f"The room asked more than {ROUNDS} questions.", "Check the room with `teamroom doctor`.")
-
-    def _ask(self, request: Request) -> dict[str, Any]:
-        answer = self._connection.post(request.body(next(self._numbers)), request.headers(self._bearer))
-        self._has_answered = True
-        return read_answer(self._url, answer.kind, answer.body)
-
-    def _answers(self, result: dict[str, Any]) -> dict[str, Any]:
-        """Return the person's answer to each question."""
-        answers = dict[str, Any]()
-        for name, asked in (result.get("inputRequests") or {}).items():
-            params = asked.get("params", {})
-            fields = params.get("requestedSchema", {}).get("properties", {})
-            titles = {field: str(schema.get("title", field)) for field, schema in fields.items()}
-            typed = None if self._confirm is None else self._confirm(str(params.get("message", "")), titles)
-            answers[name] = {"action": "decline"} if typed is None else {"action": "accept", "content": typed}
-        return answers
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        """Raise what ended the block: a failure while it listened, else what the block itself raised."""
+        assert self._tasks is not None
+        tasks, self._tasks = self._tasks, None
+        tasks.cancel_scope.cancel()
+        try:
+            return await tasks.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            raised = [one for one in leaves(group) if one is not error]
+            if raised:
+                raise next((one for one in raised if isinstance(one, Failure)), raised[0]) from error
+            return False
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._carrier.close()
 
 
-@contextlib.contextmanager
-def connected(place: Place, bearer: str | None = None, confirm: Confirm | None = None) -> Iterator[Room]:
-    """Connect to the room of a place, with the given token or the caller's. Raises Failure."""
-    room = Room(place.endpoint, bearer or token(place), confirm=confirm, socket_folder=place.socket_folder)
-    naming = contextlib.nullcontext() if bearer is not None else naming_caller(place, None, room.who_calls)
-    with room, naming:
-        if marked(place.environment) is not None:
-            check_kind(place, room.read("teamroom://me"))
-        yield room
+def longest_answer(tool: str, arguments: Mapping[str, Any]) -> float:
+    """Return how long to wait for the answer to a call."""
+    if tool != WAIT_TOOL:
+        return ANSWER_SECONDS
+    asked = arguments.get("timeout_seconds")
+    return ANSWER_SECONDS + (SERVERS_WAIT_SECONDS if asked is None else float(asked))
 
 
-def ask(place: Place, tool: str, /, **arguments: Any) -> dict[str, Any]:
-    """Call one tool once, and say what the room remarks on its texts and names. Raises Failure."""
-    with connected(place) as room:
-        reply = room.call(tool, **arguments)
-    say_remarks(reply)
-    return reply
+def log(event: str, words: str, /, **facts: Any) -> None:
+    """Report an event of a room to the log of the program."""
+    import logging
 
-
-def say_remarks(reply: Mapping[str, Any]) -> None:
-    """Say what a call's texts lost, which mentions in them reach nobody, and which names that it gave are former."""
-    if reply.get("removed"):
-        say(f"Removed from your text: {count_removed(reply['removed'])}.")
-    for mention in reply.get("not_reached", ()):
-        near = f"; near: {', '.join('@' + name for name in mention['near'])}" if mention["near"] else ""
-        say(f"{cite_name('@' + plain(mention['name']))} reaches nobody: {plain(mention['why'] + near)}")
-    for new in reply.get("new_names", ()):
-        say(f"@{plain(new['name'])} is @{plain(new['now'])} now.")
-
-
-def ask_once(place: Place, tool: str, request_id: str, /, **arguments: Any) -> dict[str, Any]:
-    """Call a tool, and a second time if the answer is lost: the room carries it out once. Raises Failure."""
-    try:
-        with connected(place) as room:
-            return room.call(tool, request_id=request_id, **arguments)
-    except UnreachableError as error:
-        if not error.was_sent:
-            raise
-    with connected(place) as room:
-        return room.call(tool, request_id=request_id, **arguments)
+    logging.getLogger("teamroom").warning("%s", words)

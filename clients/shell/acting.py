@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask_once, say_remarks
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask_once, say_remarks
 from teamroom.clients.session.terminal import Styled, plain, print_hanging
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import bare

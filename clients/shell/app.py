@@ -91,6 +91,17 @@ def _section(command: Any) -> str:
 class Command(TyperCommand):
     """A command whose help names its arguments without Python types."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments and options. Raises BadParameter, which says in plain words what is wrong with a value."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            if (found := getattr(error.__cause__, "errors", None)) is not None:
+                from teamroom.server.rules.wrong_values import say_wrong
+
+                error.message = say_wrong(found()[0])
+            raise
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the pieces of the usage line, with optional arguments in brackets."""
         arguments = [one for one in self.get_params(ctx) if one.param_type_name == "argument"]
@@ -230,7 +241,6 @@ Target = Annotated[
     str,
     typer.Argument(parser=bare, metavar="TARGET", help="A member's name, owner:NAME for that owner's agents, or room."),
 ]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Show each change until Ctrl-C. A restart of the room is waited for.")
 ]

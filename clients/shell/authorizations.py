@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import cited, plain, print_json, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, Span, bare, command, span
 from teamroom.clients.shell.decisions import SECTION
+from teamroom.clients.shell.writing import text_option
 
 if TYPE_CHECKING:
     from teamroom.server.acts.authorizations.authorizations import Authorized
@@ -29,9 +30,7 @@ def authorize(
     uses: Annotated[
         int | None, typer.Option("--uses", metavar="N", min=1, help="How often. Default: no limit.")
     ] = None,
-    reason: Annotated[
-        str | None, typer.Option("--reason", metavar="TEXT", help="The reason. Everybody can read it.")
-    ] = None,
+    reason: Annotated[str | None, text_option("--reason", "The reason. Everybody can read it.")] = None,
     revoke: Annotated[
         str | None, typer.Option("--revoke", metavar="ENTRY", help="Revoke an entry, such as A-4, at once.")
     ] = None,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import (
     Layout,
@@ -81,7 +81,9 @@ def board(
         _show(shaped(reply), presence)
 
 
-def _read(room: Room, task: str | None, state: str | None, query: str | None) -> tuple[dict[str, Any], Presence]:
+def _read(
+    room: BlockingRoom, task: str | None, state: str | None, query: str | None
+) -> tuple[dict[str, Any], Presence]:
     """Read the board or one task, and the presence of each holder. Raises Failure."""
     if task is not None:
         reply = room.call("read_board", task=task)
@@ -152,7 +154,7 @@ def _line(task: "TaskLine") -> str:
     return "  ".join(part for part in (plain(task.task), state, holder, waits, quoted(task.title)) if part)
 
 
-def _gone(room: Room, key: str) -> tuple[Any, str] | None:
+def _gone(room: BlockingRoom, key: str) -> tuple[Any, str] | None:
     """Return what became of a task that is no more on the board that is followed."""
     task: TaskShown = shaped(room.call("read_board", task=key)["task"])
     names = ("task", "title", "creator", "state", "priority", "holder", "overdue", "waiting_for")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted, say
 from teamroom.clients.session.times import date_and_time

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import (
     Layout,
     Styled,
@@ -24,6 +24,7 @@ from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.board import reminders_of
 from teamroom.clients.shell.reading import read
+from teamroom.clients.shell.writing import text_option
 
 if TYPE_CHECKING:
     from teamroom.server.acts.decisions.decisions import Decided, Decisions
@@ -48,7 +49,7 @@ def decide(
     option: Annotated[
         str | None, typer.Argument(metavar="OPTION", help="One of its options, or its number. Default: show it.")
     ] = None,
-    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="A note for everybody to read.")] = None,
+    note: Annotated[str | None, text_option("--note", "A note for everybody to read.")] = None,
     digest: Annotated[
         str | None,
         typer.Option("--digest", metavar="DIGEST", help="Decide only if the decision still says what you read."),

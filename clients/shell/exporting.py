@@ -13,10 +13,10 @@ from typing import IO, Annotated, Any, Literal
 import typer
 
 from teamroom import __version__
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import FAILED, USAGE, Failure, UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.progress import Report, progress
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.terminal import is_terminal, plain, say
 from teamroom.clients.shell.app import After, command
 from teamroom.clients.shell.typed import again
@@ -79,7 +79,9 @@ def export(
     _warn_of_changes(line)
 
 
-def _lines(room: Room, only: Part | None, after: int, tasks_read: Report, log_read: Report) -> Iterator[dict[str, Any]]:
+def _lines(
+    room: BlockingRoom, only: Part | None, after: int, tasks_read: Report, log_read: Report
+) -> Iterator[dict[str, Any]]:
     """Yield the lines of an export: what it is, the tasks, the log, and its end. Raises Failure."""
     yield {"line": "export", "form": FORM, "version": __version__, "parts": [only] if only else ["board", "log"]}
     begun, tasks, upto = _read_board(room, only, tasks_read)
@@ -95,7 +97,7 @@ def _lines(room: Room, only: Part | None, after: int, tasks_read: Report, log_re
     yield {"line": "end", "tasks": len(tasks), "entries": entries, "after": after, "from": begun, "upto": upto}
 
 
-def _read_board(room: Room, only: Part | None, report: Report) -> tuple[int, list[dict[str, Any]], int]:
+def _read_board(room: BlockingRoom, only: Part | None, report: Report) -> tuple[int, list[dict[str, Any]], int]:
     """Return every task, and the end of the log before and after they were read: the same, if the room was still."""
     for _ in range(PASSES):
         begun = _end_of_log(room, only)
@@ -112,14 +114,14 @@ def _warn_of_changes(end: dict[str, Any]) -> None:
         say(f"The room was never still: each task is as it was between {end['from']} and {end['upto']} of the log.")
 
 
-def _end_of_log(room: Room, only: Part | None) -> int:
+def _end_of_log(room: BlockingRoom, only: Part | None) -> int:
     """Return the number of the newest entry of the log; for the board alone, of the newest that the stream shows."""
     if only == "board":
         return int(_patiently(partial(room.read, "teamroom://stream"))["cursor"])
     return int(_patiently(partial(room.call, "read_receipts", limit=1))["cursor"])
 
 
-def _tasks(room: Room, report: Report) -> Iterator[dict[str, Any]]:
+def _tasks(room: BlockingRoom, report: Report) -> Iterator[dict[str, Any]]:
     """Yield every task in full, finished ones too, in order."""
     following: str | None = None
     done = 0
@@ -134,7 +136,7 @@ def _tasks(room: Room, report: Report) -> Iterator[dict[str, Any]]:
             return
 
 
-def _entries(room: Room, after: int, upto: int, report: Report) -> Iterator[dict[str, Any]]:
+def _entries(room: BlockingRoom, after: int, upto: int, report: Report) -> Iterator[dict[str, Any]]:
     """Yield the entries of the log after a number and up to another, in order."""
     first = after
     while after < upto:
@@ -164,7 +166,7 @@ def _patiently(read: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _reading(place: Place, is_shown: bool = False) -> Iterator[tuple[Room, tuple[Report, ...]]]:
+def _reading(place: Place, is_shown: bool = False) -> Iterator[tuple[BlockingRoom, tuple[Report, ...]]]:
     """Connect to the room. A terminal that does not show the lines themselves gets a bar for each part."""
     with connected(place) as room, progress("Exporting tasks", "Exporting the log") as reports:
         yield room, tuple(_silent for _ in reports) if is_shown else reports

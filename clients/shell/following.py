@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import UnreachableError
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.started import collect_garbage
 from teamroom.clients.session.terminal import Styled, is_terminal, plain, print_json, print_line, say
 from teamroom.clients.session.times import zone
@@ -48,10 +48,10 @@ class View(Generic[V]):
     """
 
     title: str
-    read: Callable[[Room], V]
+    read: Callable[[BlockingRoom], V]
     draw: Callable[[V], None]
     changes: Callable[[V], Changes]
-    gone: Callable[[Room, str], tuple[Any, str] | None] = lambda room, key: None
+    gone: Callable[[BlockingRoom, str], tuple[Any, str] | None] = lambda room, key: None
 
 
 def follow(place: Place, view: View[V], as_json: bool) -> None:
@@ -89,7 +89,7 @@ def _watch(place: Place, view: View[V], show: "_Lines[V] | _Drawn[V]") -> None:
             time.sleep(LOOK_SECONDS)
 
 
-def _end_of_log(room: Room, after: int | None = None) -> int:
+def _end_of_log(room: BlockingRoom, after: int | None = None) -> int:
     """Return the number of the newest entry that the stream shows, of those that one page has."""
     uri = "teamroom://stream" if after is None else f"teamroom://stream/{after}"
     return int(room.read(uri)["cursor"])
@@ -118,7 +118,7 @@ class _Lines(Generic[V]):
         self._view, self._as_json = view, as_json
         self._shown: dict[str, Any] = {}
 
-    def show(self, room: Room, found: V) -> None:
+    def show(self, room: BlockingRoom, found: V) -> None:
         """Print what is new or has changed, then what is there no more."""
         changes = self._view.changes(found)
         for key, (value, line) in changes.items():
@@ -163,7 +163,7 @@ class _Drawn(Generic[V]):
         self._words = ""
         self._last = ""
 
-    def show(self, room: Room, found: V) -> None:
+    def show(self, room: BlockingRoom, found: V) -> None:
         """Draw a view that was read."""
         self._found, self._words = found, f"as of {time.strftime('%H:%M:%S')} {zone()}; Ctrl-C ends it"
         self.refresh()

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, token
 from teamroom.clients.session.program import named_options, own_name
-from teamroom.clients.session.room import Room
 from teamroom.clients.session.terminal import is_terminal, plain, say
 from teamroom.clients.shell.app import command
 from teamroom.clients.shell.colours import STATES
@@ -50,8 +50,8 @@ CHOICES_OF: dict[tuple[str, str], tuple[str, ...]] = {
 }
 """Those of arguments and options whose values differ by command."""
 
-TASKS, MESSAGES, DECISIONS, IDS = "TASK", "MESSAGE", "DECISION", "ID"
-"""What arguments and options are called that take an id: of a task, a message, an open decision, or any of these."""
+TASKS, MESSAGES, DECISIONS, IDS, ENTRIES = "TASK", "MESSAGE", "DECISION", "ID", "ENTRY"
+"""How arguments and options are called that take an id: of a task, a message, a decision, all these, or an entry."""
 
 STATE_FOR = {"review": "in_review", "claim": "open"}
 """The state of the tasks that a command is for; others are for all unfinished tasks."""
@@ -193,6 +193,8 @@ def _values(command: Any, parameter: Any, before: list[str]) -> list[tuple[str, 
         return _ask_room(before, partial(_options_of, before[-1]))
     if metavar in (TASKS, MESSAGES, DECISIONS, IDS):
         return _ask_room(before, partial(_ids, metavar, STATE_FOR.get(command.name)))
+    if metavar == ENTRIES:
+        return _ask_room(before, _authorizations)
     if metavar == "ZONE":
         from zoneinfo import available_timezones
 
@@ -220,7 +222,7 @@ def _members(before: list[str]) -> list[tuple[str, str]]:
     )
 
 
-def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
+def _ids(metavar: str, state: str | None, room: BlockingRoom) -> list[tuple[str, str]]:
     """Return ids of the room, each with a title or a line: tasks, the newest messages, open decisions, or all of these.
 
     The offers to the caller are among the latter.
@@ -244,20 +246,30 @@ def _ids(metavar: str, state: str | None, room: Room) -> list[tuple[str, str]]:
     return found
 
 
-def _options_of(decision: str, room: Room) -> list[tuple[str, str]]:
+def _authorizations(room: BlockingRoom) -> list[tuple[str, str]]:
+    """Return the entries that are in force, the newest first, each with whom it lets do what."""
+    entries = {
+        str(one["authorization"]): one_line(f"{one['to']} {one['scope']}", ABOUT_CHARACTERS)
+        for member in room.call("who")["members"]
+        for one in member["authorizations"]
+    }
+    return sorted(entries.items(), key=lambda entry: int(entry[0].partition("-")[2]), reverse=True)
+
+
+def _options_of(decision: str, room: BlockingRoom) -> list[tuple[str, str]]:
     """Return the numbers of a decision's options, each with what it says."""
     options = room.read(f"teamroom://decisions/{decision.upper()}")["decisions"][0]["options"]
     return [(str(number), one_line(words, ABOUT_CHARACTERS)) for number, words in enumerate(options, 1)]
 
 
-def _ask_room(before: list[str], ask: Callable[[Room], list[tuple[str, str]]]) -> list[tuple[str, str]]:
+def _ask_room(before: list[str], ask: Callable[[BlockingRoom], list[tuple[str, str]]]) -> list[tuple[str, str]]:
     """Return what the room that the command line names answers; nothing if it does not answer at once."""
     given = named_options(list(map(_unquoted, before)))
     data, file = (Path(given[name]) if name in given else None for name in ("--data", "--token-file"))
     place = Place(data, given.get("--url"), file)
     with (
         contextlib.suppress(Failure, OSError),
-        Room(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder) as room,
+        BlockingRoom(place.endpoint, token(place), ROSTER_SECONDS, socket_folder=place.socket_folder) as room,
     ):
         return ask(room)
     return []

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import (
     Styled,
     cited,
@@ -29,7 +29,7 @@ from teamroom.clients.shell.app import Json, bare, command, seconds
 from teamroom.clients.shell.board import evidence_in_words, show_history
 from teamroom.clients.shell.tasks import Fence, held_fence, show_updated
 from teamroom.clients.shell.typed import Task, again, find_kind, offer_id, task_id
-from teamroom.clients.shell.writing import is_person_at_terminal, written
+from teamroom.clients.shell.writing import Note, is_person_at_terminal, text_of, written
 from teamroom.server.rules.text import backtick, state_in_words
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def snooze(
     place: Place,
     task: Task,
     time: Annotated[float, typer.Argument(parser=seconds, metavar="SPAN", help="How long, such as 2h or 3d.")],
-    note: Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the task's history.")] = None,
+    note: Note = None,
     fence: Fence = None,
     request_id: RequestId = None,
     json: Json = False,
@@ -208,7 +208,10 @@ def handoff(
     ],
     text: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT", help="What the next holder must know, or why you decline."),
+        typer.Argument(
+            metavar="TEXT",
+            help="What the next holder must know, or why you decline; or - for standard input.",
+        ),
     ] = None,
     need: Annotated[
         list[str] | None, typer.Option("--need", metavar="TEXT", help="A further capability that it needs. Repeat.")
@@ -236,7 +239,7 @@ def handoff(
     teamroom handoff O-3 decline 'I am on call'
     """
     if find_kind(what) == "offer":
-        _answer(place, context, offer_id(what), to, " ".join(text or ()), proof or (), request_id, json)
+        _answer(place, context, offer_id(what), to, text_of(" ".join(text or ())), proof or (), request_id, json)
         return
     task = task_id(what)
     about = f"Write what @{plain(to)} must know about {task} above. Save nothing to offer nothing."

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import FAILED, USAGE, Failure
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json, quoted, say
 from teamroom.clients.shell.app import Json, command
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from teamroom.clients.session.blocking import ask_once, connected
 from teamroom.clients.session.failure import FAILED, USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask_once, connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
 from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Json, app, bare, command

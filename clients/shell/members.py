@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask, ask_once, connected
 from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import (
     Place,
@@ -23,7 +24,6 @@ from teamroom.clients.session.place import (
 )
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask, ask_once, connected
 from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
 from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.acting import RequestId

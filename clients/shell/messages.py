@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place, is_name
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import (
     Styled,
     is_terminal,

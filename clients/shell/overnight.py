@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import Room
 from teamroom.clients.session.spans import seconds_between
 from teamroom.clients.session.spans import span as in_words
 from teamroom.clients.session.terminal import (
@@ -123,7 +123,7 @@ def _followed(seconds: float | None, options: Mapping[str, str]) -> View[dict[st
     """Return the report as something to follow. Only its first read counts as a look of the reader."""
     began: list[float] = []
 
-    def read_on(room: Room) -> dict[str, Any]:
+    def read_on(room: BlockingRoom) -> dict[str, Any]:
         if seconds is None and not began:
             found = room.read("teamroom://overnight")
             began.append(time.monotonic() - seconds_between(found["since"], found["until"]))

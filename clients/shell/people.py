@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import FAILED
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
 from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.app import Json, bare, command

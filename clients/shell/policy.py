@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_rows
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, command

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import Room, connected
 
 PAGES = 20
 """The number of pages that one listing joins. The shell says so where more follow."""
@@ -15,7 +15,7 @@ def read(place: Place, uri: str) -> dict[str, Any]:
         return room.read(uri)
 
 
-def pages(room: Room, tool: str, items: str, **arguments: Any) -> dict[str, Any]:
+def pages(room: BlockingRoom, tool: str, items: str, **arguments: Any) -> dict[str, Any]:
     """Return the first pages of a listing as one. Raises Failure."""
     whole: dict[str, Any] = room.call(tool, **arguments)
     for _ in range(PAGES - 1):

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.place import Place, check_person
 from teamroom.clients.session.program import printed
 from teamroom.clients.session.progress import progress
-from teamroom.clients.session.room import connected
 from teamroom.clients.session.terminal import plain, print_json
-from teamroom.clients.shell.app import Data, Json, Reason, Span, command, span
+from teamroom.clients.shell.app import Data, Json, Span, command, span
+from teamroom.clients.shell.writing import NeededReason
 
 SECTION = "The record"
 
@@ -94,7 +95,7 @@ def restore(
 @command(SECTION)
 def redact(
     place: Place,
-    reason: Reason,
+    reason: NeededReason,
     what: Annotated[
         str | None, typer.Argument(metavar="WHAT", help="M-7, T-3, O-2, or the number of a log entry.")
     ] = None,

@@ -30,6 +30,10 @@ COMMANDS = {
     "answer_hand_off": "handoff",
     "read_receipts": "receipts",
     "set_policy": "policy",
+    "decide": "decide",
+    "authorize": "authorize",
+    "sign_in": "sign-in",
+    "import_task": "import",
     "teamroom://plants": "plant",
     "teamroom://channels": "letters show",
 }

@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.connection import is_this_machine
 from teamroom.clients.session.failure import FAILED
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.app import Json, bare, command

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom, ask, connected
 from teamroom.clients.session.failure import UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import Room, ask, connected
 from teamroom.clients.session.started import collect_garbage
 from teamroom.clients.session.terminal import (
     Layout,
@@ -62,7 +62,7 @@ def stream(
             show(entry)
 
 
-def _read(room: Room, after: int | None, limit: int) -> dict[str, Any]:
+def _read(room: BlockingRoom, after: int | None, limit: int) -> dict[str, Any]:
     """Read the newest entries of the stream, or those after a number. Raises Failure."""
     if after is None:
         newest = room.read("teamroom://stream")

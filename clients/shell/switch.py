@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import ask
 from teamroom.clients.session.terminal import plain, print_json, quoted, say
 from teamroom.clients.session.times import date_and_time, with_local_times
-from teamroom.clients.shell.app import Json, Reason, Target, bare, command, typed_span
+from teamroom.clients.shell.app import Json, Target, bare, command, typed_span
+from teamroom.clients.shell.writing import NeededReason, Reason
 from teamroom.server.rules.text import cite_name
 
 if TYPE_CHECKING:
@@ -20,16 +21,12 @@ if TYPE_CHECKING:
 
 SECTION = "The switch"
 
-OwnReason = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="The reason. Affected members can read it.")
-]
-
 
 @command(SECTION)
 def pause(
     place: Place,
     target: Target,
-    reason: OwnReason = None,
+    reason: Reason = None,
     for_: Annotated[
         str | None,
         typer.Option(
@@ -49,7 +46,7 @@ def pause(
 def resume(
     place: Place,
     target: Target,
-    reason: OwnReason = None,
+    reason: Reason = None,
     json: Json = False,
 ) -> None:
     """Resume a paused member, owner or room."""
@@ -60,7 +57,7 @@ def resume(
 def kill(
     place: Place,
     target: Annotated[str, typer.Argument(parser=bare, metavar="NAME")],
-    reason: Reason,
+    reason: NeededReason,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     json: Json = False,
 ) -> None:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import BlockingRoom, connected
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.room import Room, connected
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_line, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, receipt_of
 from teamroom.clients.shell.app import Commands, Json, Span, app, bare, command, span
 from teamroom.clients.shell.typed import Task, again, task_id
-from teamroom.clients.shell.writing import Written, edit, is_person_at_terminal, written
+from teamroom.clients.shell.writing import Note, Written, edit, is_person_at_terminal, text_option, written
 from teamroom.server.rules.text import state_in_words
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ Title = Annotated[
     list[str] | None,
     typer.Argument(metavar="TITLE", help="The title. With - or an editor, the first line; the rest is the detail."),
 ]
-Detail = Annotated[str | None, typer.Option("--detail", metavar="TEXT", help="What to do, and when it is done.")]
+Detail = Annotated[str | None, text_option("--detail", "What to do, and when it is done.")]
 Needs = Annotated[
     list[str] | None,
     typer.Option("--need", metavar="TEXT", help="A capability that the holder needs, such as repo:acme/api. Repeat."),
@@ -120,7 +120,6 @@ Review = Annotated[
 Fence = Annotated[
     int | None, typer.Option("--fence", metavar="N", min=0, help="The fence of your claim. Default: the newest.")
 ]
-Note = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why, for the task's history.")]
 
 
 @command(SECTION, group=task)
@@ -344,7 +343,7 @@ def held_fence(place: Place, task: str) -> int | None:
     return next((int(one["fence"]) for one in held if one["task"] == task), None)
 
 
-def _shown(room: Room, task: str) -> "TaskShown":
+def _shown(room: BlockingRoom, task: str) -> "TaskShown":
     """Return a task in full. Raises Failure."""
     shown: TaskShown = shaped(room.call("read_board", task=task)["task"])
     return shown

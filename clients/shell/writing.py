@@ -1,4 +1,7 @@
-"""Texts that a person writes: as words of the command, on standard input with `-`, or in an editor."""
+"""Texts that a person writes: as words of the command, on standard input with `-`, or in an editor.
+
+A `-` at a terminal opens the editor too.
+"""
 
 import contextlib
 import os
@@ -9,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -91,6 +94,31 @@ def written(
         raise
     if edited.file is not None:
         edited.file.unlink(missing_ok=True)
+
+
+def text_of(text: str, about: str = "Write the text above. Save nothing to send nothing.") -> str:
+    """Return a text as it was given; with `-`, the one on standard input or, at a terminal, from the editor.
+
+    Raises Failure.
+    """
+    if text != MINUS:
+        return text
+    if not is_person_at_terminal(Place()):
+        return _read_input()
+    edited = edit(about)
+    if edited.file is not None:
+        edited.file.unlink(missing_ok=True)
+    return edited.text
+
+
+def text_option(name: str, help: str) -> Any:
+    """Define an option that takes a text, or `-`."""
+    return typer.Option(name, metavar="TEXT", parser=text_of, help=f"{help} With - it is read or your editor opens.")
+
+
+Reason = Annotated[str | None, text_option("--reason", "The reason. Affected members can read it.")]
+NeededReason = Annotated[str, text_option("--reason", "The reason. Affected members can read it.")]
+Note = Annotated[str | None, text_option("--note", "Why, for the task's history.")]
 
 
 def is_person_at_terminal(place: Place) -> bool:

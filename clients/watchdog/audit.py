@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.steady import SteadyRoom, Tell
+from teamroom.clients.session.room import Room
+from teamroom.clients.session.session import Tell
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import Process
 from teamroom.clients.watchdog.runtimes import Runtimes
@@ -25,7 +26,7 @@ Who = Callable[[str], Any]
 class Audit:
     """Counts listeners, and reports each change to a wrong count once."""
 
-    def __init__(self, room: SteadyRoom, who: Who, machine: Machine, config: Runtimes, tell: Tell) -> None:
+    def __init__(self, room: Room, who: Who, machine: Machine, config: Runtimes, tell: Tell) -> None:
         assert config.state is not None
         self._room, self._who, self._machine, self._config, self._tell = room, who, machine, config, tell
         self._file = config.state / "audit.json"

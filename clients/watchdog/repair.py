@@ -12,8 +12,9 @@ from typing import Any, Literal
 import anyio
 
 from teamroom.clients.session.failure import Failure
+from teamroom.clients.session.room import Room
+from teamroom.clients.session.session import Tell
 from teamroom.clients.session.spans import span
-from teamroom.clients.session.steady import SteadyRoom, Tell
 from teamroom.clients.watchdog.machine import NOT_STARTED, Machine
 from teamroom.clients.watchdog.runtimes import Runtimes
 
@@ -117,7 +118,7 @@ class Claim:
 class Repairs:
     """Repairs the runtimes of a config, one repair per runtime at a time."""
 
-    def __init__(self, room: SteadyRoom, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
+    def __init__(self, room: Room, machine: Machine, config: Runtimes, me: str, tell: Tell) -> None:
         self._room, self._machine, self._config, self._me, self._tell = room, machine, config, me, tell
         self._strangers: set[str] = set()
         self._elsewhere: set[str] = set()

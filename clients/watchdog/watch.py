@@ -5,6 +5,7 @@ Healthy runtimes produce no output. Texts of the room are data: no member's text
 
 import contextlib
 import fcntl
+import math
 import os
 import shutil
 import signal
@@ -17,10 +18,11 @@ import anyio
 import anyio.abc
 
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure, ungrouped
+from teamroom.clients.session.listening import STALE_CURSOR, ListeningRoom, new_listener
 from teamroom.clients.session.place import Place, agents_token, naming_caller
+from teamroom.clients.session.session import PAUSED_SECONDS
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
-from teamroom.clients.session.steady import PAUSED_SECONDS, STALE_CURSOR, SteadyRoom, new_listener
 from teamroom.clients.session.terminal import plain, print_json
 from teamroom.clients.watchdog.audit import Audit
 from teamroom.clients.watchdog.machine import Machine
@@ -57,7 +59,14 @@ def watch(place: Place, name: str | None, config: Path, once: bool, verbose: boo
     teller = Teller(verbose, as_json)
     paused_seconds = min(runtimes.every, PAUSED_SECONDS)
     token, listener = partial(agents_token, place, name), None if once else new_listener()
-    room = SteadyRoom(place, token, teller.tell, paused_seconds, is_steady=not once, listener=listener)
+    room = ListeningRoom(
+        lambda: place.endpoint,
+        token,
+        listener,
+        tell=teller.tell,
+        paused_seconds=paused_seconds,
+        patience_seconds=0.0 if once else math.inf,
+    )
     watchdog = Watchdog(room, machine, runtimes, teller)
     with naming_caller(place, name):
         return anyio.run(watchdog.once if once else watchdog.run)
@@ -147,7 +156,7 @@ class Watchdog:
 
     def __init__(
         self,
-        room: SteadyRoom,
+        room: ListeningRoom,
         machine: Machine,
         config: Runtimes,
         teller: Teller,

@@ -135,7 +135,7 @@ def revoke_authorization(entry: str) -> Form:
 
 def pause(name: str) -> Form:
     """Stop a member, with a reason and for some time."""
-    return form(PAUSE, "Stop", "reason", "for_seconds", about=name, style="stop", stops=name, target=name)
+    return form(PAUSE, "Stop", "reason", "for_seconds", about=name, style="stop", target=name)
 
 
 def resume(name: str) -> Form:
@@ -145,12 +145,12 @@ def resume(name: str) -> Form:
 
 def stop(name: str) -> Form:
     """Stop a member with one button."""
-    return form(PAUSE, "Stop", about=name, style="stop", stops=name, target=name, reason="Paused on the page")
+    return form(PAUSE, "Stop", about=name, style="stop", target=name, reason="Paused on the page")
 
 
 def stop_all() -> Form:
     """Stop every agent with one button."""
-    return form(PAUSE, "Pause all", style="stop", stops=ROOM, target=ROOM, reason="Paused on the page")
+    return form(PAUSE, "Pause all", style="stop", target=ROOM, reason="Paused on the page")
 
 
 def go_on(name: str) -> Form:

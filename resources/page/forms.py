@@ -90,7 +90,7 @@ class Field:
 class Form:
     """A form for one act. `fixed`: what the page fills in. `typed`: the name that must be typed to confirm it.
 
-    `about`: whom or what the button acts on, for those who hear the page. `stops`: whom it stops at once, with an undo.
+    `about`: whom or what the button acts on, for those who hear the page. `style`: `stop` pauses at once, with an undo.
     """
 
     act: str
@@ -100,7 +100,6 @@ class Form:
     typed: str = ""
     style: str = ""
     about: str = ""
-    stops: str = ""
 
     @property
     def is_inline(self) -> bool:
@@ -115,14 +114,13 @@ def form(
     typed: str = "",
     style: str = "",
     about: str = "",
-    stops: str = "",
     values: Mapping[str, str] | None = None,
     **fixed: str,
 ) -> Form:
     """A form that asks for the named arguments of an act. `values`: what its fields contain at first."""
     given = values or {}
     fields = tuple(field_of(act, name, given.get(name, "")) for name in names)
-    return Form(act.name, button, fields, tuple(fixed.items()), typed, style, about, stops)
+    return Form(act.name, button, fields, tuple(fixed.items()), typed, style, about)
 
 
 def whole_form(act: AnyAct, button: str) -> Form:

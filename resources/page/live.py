@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import lru_cache
 
 from teamroom.resources.page.parts import OTHER_CHANGES, PARTS, Part
 from teamroom.server.acts.presence.me import LISTEN, Nothing
@@ -42,7 +43,6 @@ class Live:
             with self._bus.running(caller.member):
                 while not self._push.is_stopping:
                     due = await self._push.due(follower)
-                    await self._door.check(caller, LISTEN)
                     changed = [name for name, topics in followed.items() if not topics.isdisjoint(due)]
                     named = [name for name in changed if bodies is None or PARTS[name].is_own]
                     shared = {} if bodies is None else await _rendered(bodies, changed, caller)
@@ -54,12 +54,19 @@ class Live:
             self._push.leave(follower)
 
 
-async def _rendered(bodies: Bodies, changed: list[str], caller: Caller) -> dict[str, str]:
+async def _rendered(bodies: Bodies, changed: list[str], caller: Caller) -> dict[str, bytes]:
     """The parts that readers share, as they are now."""
     parts = [PARTS[name] for name in changed if not PARTS[name].is_own]
-    return {part.name: (await bodies(part, caller)).decode() for part in parts}
+    return {part.name: await bodies(part, caller) for part in parts}
 
 
-def _frame(own: list[str], shared: dict[str, str]) -> bytes:
+def _frame(own: list[str], shared: dict[str, bytes]) -> bytes:
     """One event: the names of the parts to fetch, and the parts that are in it. Without any, a sign of life."""
-    return f"data: {json.dumps({'own': own, 'shared': shared})}\n\n".encode()
+    parts = ", ".join(f"{json.dumps(name)}: {_as_json(body)}" for name, body in shared.items())
+    return f'data: {{"own": {json.dumps(own)}, "shared": {{{parts}}}}}\n\n'.encode()
+
+
+@lru_cache(maxsize=len(PARTS))
+def _as_json(body: bytes) -> str:
+    """The HTML of a part as JSON text, which every open page gets."""
+    return json.dumps(body.decode())

@@ -23,7 +23,7 @@ from teamroom.resources.page.shared import Shared
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LISTEN
-from teamroom.server.acts.receipts.receipts import READ_STREAM, ReadStream
+from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM, OneReceipt, ReadStream
 from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.faults import Faults
@@ -245,7 +245,11 @@ class Page:
         page = await self._door.read(caller, READ_STREAM, ReadStream(after=int(number) - 1, limit=1))
         after = self._wall() - DONE_SECONDS
         own = (one for one in page.entries if one.seq == int(number) and one.actor == caller.name)
-        return next((one for one in own if datetime.fromisoformat(one.at).timestamp() > after), None)
+        entry = next((one for one in own if datetime.fromisoformat(one.at).timestamp() > after), None)
+        if entry is None:
+            return None
+        receipt = await self._door.read(caller, READ_RECEIPT, OneReceipt(seq=entry.seq))
+        return {**entry.model_dump(), "reaches": receipt.detail.get("reaches", "")}
 
     # -------------------------------------------------------------- what is done
 

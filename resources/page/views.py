@@ -148,7 +148,7 @@ async def _decisions(look: Look) -> Found:
 
 async def _decision(look: Look) -> Found:
     found = await look.read(READ_DECISIONS, asked_by(ReadDecisions, decision=look.thing))
-    return {"decision": found.decisions[0]}
+    return {"decision": found.decisions[0], "slots": found.reminders}
 
 
 async def _overnight(look: Look) -> Found:

@@ -25,17 +25,18 @@ class Reach:
         """What a stop of this agent reaches and what it does not."""
         reached, missed = ["its calls to the room"], []
         if self.gate_seconds is None:
-            missed.append("its own tools, because its harness never asked the room before it used one")
+            missed.append("its own tools (its harness never asked the room before it used one)")
         else:
-            open_ = ", and goes on while it cannot reach the room" if self.harness in FAILS_OPEN else ""
+            open_ = ", and continues while it cannot reach the room" if self.harness in FAILS_OPEN else ""
             reached.append(f"its own tools ({self.harness} asked {duration(self.gate_seconds)} ago{open_})")
         if not self.has_run:
-            missed.append("its process, because no listener runs it")
+            missed.append("its process (no listener runs it)")
         elif stop == "killed":
             reached.append("its process, which its listener ends")
         else:
-            missed.append("its process, which waits under its listener")
-        return f"Reaches {_joined(reached)}.{f' Does not reach {_joined(missed)}.' if missed else ''}"
+            missed.append("its process (it waits under its listener)")
+        rest = f" Does not reach {' or '.join(missed)}." if missed else ""
+        return f"Reaches {_joined(reached)}.{rest}"
 
 
 def describe_reach_of(agents: int, gates: int, runs: int) -> str:
@@ -49,4 +50,5 @@ def describe_reach_of(agents: int, gates: int, runs: int) -> str:
 
 
 def _joined(parts: list[str]) -> str:
+    """The parts in a list; the last one follows an `and`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

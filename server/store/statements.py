@@ -1,4 +1,7 @@
-"""Named SQL and migrations, read from `.sql` files: each statement follows a line `-- name: …`."""
+"""Named SQL and migrations, read from `.sql` files: each statement follows a line `-- name: …`.
+
+What several statements have in common follows a line `-- part: …`, and takes the place of each line `-- use: …`.
+"""
 
 import re
 from collections.abc import Collection
@@ -12,26 +15,34 @@ SHARED = HERE / "sql"
 SQLITE = HERE / "sqlite"
 MIGRATIONS = HERE / "migrations"
 
-_NAME = re.compile(r"^-- name: (?P<name>[a-z_]+)$", re.MULTILINE)
+_NAME = re.compile(r"^-- (?P<kind>name|part): (?P<name>[a-z_]+)$", re.MULTILINE)
+_USE = re.compile(r"^-- use: (?P<name>[a-z_]+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--.*$\n?", re.MULTILINE)
 
 
-def read_statements(folder: Path) -> dict[str, str]:
-    """The statements of a folder's files by name. Raises ValueError if a name is defined twice."""
-    statements: dict[str, str] = {}
-    for path in sorted(folder.glob("*.sql")):
-        parts = _NAME.split(path.read_text(encoding="utf-8"))
-        for name, text in zip(parts[1::2], parts[2::2], strict=True):
-            if name in statements:
-                raise ValueError(f"{path.name}: the statement {name} is defined twice")
-            statements[name] = _COMMENT.sub("", text).strip().rstrip(";")
-    return statements
+def read_statements(*folders: Path) -> dict[str, str]:
+    """The statements of the folders' files by name; one of a later folder replaces that of an earlier one.
+
+    Raises ValueError if a name is defined twice in a folder, and KeyError if a part is used that no file defines.
+    """
+    found = {"name": dict[str, str](), "part": dict[str, str]()}
+    for folder in folders:
+        here = set[str]()
+        for path in sorted(folder.glob("*.sql")):
+            _, *parts = _NAME.split(path.read_text(encoding="utf-8"))
+            for kind, name, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+                if name in here:
+                    raise ValueError(f"{path.name}: the statement {name} is defined twice")
+                here.add(name)
+                found[kind][name] = text.strip()
+    whole = {name: _USE.sub(lambda use: found["part"][use["name"]], text) for name, text in found["name"].items()}
+    return {name: _COMMENT.sub("", text).strip().rstrip(";") for name, text in whole.items()}
 
 
 @cache
 def sqlite_statements() -> dict[str, str]:
     """The statements of the SQLite engine: the shared ones, and its own text of those that differ."""
-    return {**read_statements(SHARED), **read_statements(SQLITE)}
+    return read_statements(SHARED, SQLITE)
 
 
 @cache

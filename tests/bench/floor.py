@@ -1,12 +1,16 @@
-"""The floor that the room is measured against: a no-op tool on the bare SDK, on the room's own uvicorn settings.
+"""The floors that the room is measured against, on its own uvicorn settings: a no-op on the bare SDK, and bare SSE.
 
-python -m tests.bench.floor {high,low}: `high` is the SDK's `MCPServer` with a typed tool, as most servers are
-written; `low` is its low-level `Server`, without schema generation, validation or telemetry. Prints its port.
+python -m tests.bench.floor {high,low,sse}: `high` is the SDK's `MCPServer` with a typed tool, as most servers are
+written; `low` is its low-level `Server`, without schema generation, validation or telemetry. `sse` only writes lines
+into open streams. Prints its port.
 """
 
+import asyncio
 import logging
 import socket
 import sys
+from collections import defaultdict
+from collections.abc import AsyncIterator
 from typing import Any
 
 import uvicorn
@@ -15,6 +19,9 @@ from mcp import types
 from mcp.server import MCPServer
 from mcp.server.lowlevel import Server
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
 
 SCHEMA = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 DONE = types.CallToolResult(content=[types.TextContent(type="text", text="ok")])
@@ -49,12 +56,30 @@ def low() -> Starlette:
     return server.streamable_http_app(stateless_http=True, json_response=True)
 
 
+def sse() -> Starlette:
+    """Streams by number, and a way to write a number into one of them."""
+    streams: dict[str, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
+
+    async def lines(queue: "asyncio.Queue[str]") -> AsyncIterator[str]:
+        while True:
+            yield f"data: number {await queue.get()}\n\n"
+
+    async def listen(request: Request) -> Response:
+        return StreamingResponse(lines(streams[request.path_params["name"]]), media_type="text/event-stream")
+
+    async def tell(request: Request) -> Response:
+        streams[request.path_params["name"]].put_nowait(request.path_params["number"])
+        return Response()
+
+    return Starlette(routes=[Route("/listen/{name}", listen), Route("/tell/{name}/{number}", tell, methods=["POST"])])
+
+
 async def serve(kind: str) -> None:
     """Serve until the process is ended."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
-    app = {"high": high, "low": low}[kind]()
+    app = {"high": high, "low": low, "sse": sse}[kind]()
     config = uvicorn.Config(
         app,
         http="httptools",

@@ -33,6 +33,7 @@ from teamroom.tools.serve import TOOLS
 from tests.campaigns.campaign import Advance, Outcome, command, quantile, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows, write_lock_is_free
 from tests.campaigns.load import Caller, SessionCaller
+from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, running_room
 
@@ -69,7 +70,7 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
     ends: Counter[str] = Counter()
     names = [f"agent-{n}" for n in range(AGENTS)]
     at_once = TWIN_AT_ONCE if twin else AT_ONCE
-    async with running_room(folder, presence_write_seconds=0, wip_cap=100, hop_limit=50) as room:
+    async with running_room(folder, presence_write_seconds=0, wip_cap=100, hop_limit=50, **LIMITLESS) as room:
         await _furnish(room, names)
         async with shared_connection(room.room.store) if twin else contextlib.nullcontext():
             with logged() as log:

@@ -27,6 +27,7 @@ from teamroom.server.store.engine import Store
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, rows
 from tests.campaigns.load import Called, Caller
+from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import room_in_thread
 
 CLAIMERS = 64
@@ -47,7 +48,7 @@ async def campaign(
     outcome = Outcome({"claimers": claimers, "tasks": number})
     winners: dict[int, str] = {}
     with (
-        room_in_thread(folder) as room,
+        room_in_thread(folder, **LIMITLESS) as room,
         in_two_steps(room.running.room.store) if twin else contextlib.nullcontext(),
     ):
         room.enroll(*names)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import anyio
 
-from teamroom.clients.session.room import Room
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.server.settings import Settings
 from tests.campaigns.campaign import Advance, Outcome, command, over_time, quantile, silently
 from tests.campaigns.load import Caller
@@ -161,7 +161,9 @@ async def _use_socket(server: Server, plan: list[Use], seen: Seen, advance: Adva
     """As the shell does it: a connection for each use."""
 
     def make(use: Use) -> float:
-        with Room(f"http://127.0.0.1:{server.port}/mcp", server.owner_token, socket_folder=server.folder) as room:
+        with BlockingRoom(
+            f"http://127.0.0.1:{server.port}/mcp", server.owner_token, socket_folder=server.folder
+        ) as room:
             started = time.perf_counter()
             room.call(use.tool, target=use.target, reason="a campaign")
             return time.perf_counter() - started

@@ -16,9 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from teamroom.client import Room
 from teamroom.clients.local.demo.mark import MARK
 from teamroom.clients.local.demo.story import SCENES, TASKS
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.server.store.folder import DATABASE
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
@@ -148,7 +148,7 @@ def test_the_joining_line_lets_an_agent_in(home: Path) -> None:
         assert words[:5] == ["mcp", "add", "-t", "http", "teamroom-demo"]
         url, option, header = words[5:]
         assert (option, header) == ("-H", "Authorization: Bearer ${TEAMROOM_TOKEN}"), "the token is no argument"
-        with Room(url, (home / "token").read_text()) as agent:
+        with BlockingRoom(url, (home / "token").read_text()) as agent:
             assert agent.call("check_in", mode="live")["standing"] == "active"
             assert agent.call("claim_task")["task"] == TASKS[-1]
             assert agent.read("teamroom://me")["name"] == "guest"
@@ -212,7 +212,7 @@ def test_at_another_speed_the_story_waits_for_the_visitor(home: Path) -> None:
         while not events or events[-1]["scene"] != "overnight":
             events.append(running.until("scene"))
         running.until("over")
-        with Room(running.opened["mcp"], Path(running.opened["owner_token_file"]).read_text().strip()) as owner:
+        with BlockingRoom(running.opened["mcp"], Path(running.opened["owner_token_file"]).read_text().strip()) as owner:
             roster = owner.call("who")["members"]
         assert running.stop().code == 0
     assert [event["scene"] for event in events] == [scene.name for scene in SCENES]

@@ -12,8 +12,8 @@ import pytest
 from teamroom.clients.importing import item
 from teamroom.clients.importing.read import FILE_BYTES, read_file
 from teamroom.clients.importing.send import GO_ON, send
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import PAUSED, USAGE, Failure
-from teamroom.clients.session.room import Room
 from teamroom.server.acts import act
 from teamroom.server.acts.tasks import dependencies
 from tests.support.promises import promise
@@ -554,7 +554,7 @@ async def test_an_import_keeps_to_the_rate_of_a_person_and_shows_its_progress(tm
 class Meanwhile:
     """A room in which something happens before one of its calls."""
 
-    def __init__(self, room: Room, before: int, happens: Callable[[], Any]) -> None:
+    def __init__(self, room: BlockingRoom, before: int, happens: Callable[[], Any]) -> None:
         self.room, self.before, self.happens, self.asked = room, before, happens, 0
 
     def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
@@ -577,7 +577,10 @@ async def test_an_import_that_stops_in_the_middle_goes_on_where_it_stopped(
     file = write("TODO.md", "".join(f"- [ ] {number}\n" for number in range(6)))
 
     def import_until_stopped() -> Failure | KeyboardInterrupt:
-        with Room(f"{room.url}/mcp", room.tokens["ann"]) as ann, Room(f"{room.url}/mcp", room.owner_token) as olga:
+        with (
+            BlockingRoom(f"{room.url}/mcp", room.tokens["ann"]) as ann,
+            BlockingRoom(f"{room.url}/mcp", room.owner_token) as olga,
+        ):
             happens = interrupt if how == "interrupt" else lambda: olga.call("pause", target="ann", reason="not now")
             with pytest.raises((Failure, KeyboardInterrupt)) as stopped:
                 send(Meanwhile(ann, 4, happens), read_file(file, None, "")[1], lambda done, total: None, time.sleep)

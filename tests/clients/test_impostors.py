@@ -17,13 +17,13 @@ import httpx2
 import pytest
 import typer.main
 
-from teamroom.client import Failure, Place, Room
 from teamroom.clients.session import handshake
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.connection import Connection
-from teamroom.clients.session.failure import NOT_AUTHORISED, UnreachableError
-from teamroom.clients.session.handshake import Handshake, UnprovenError
+from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnprovenError, UnreachableError
+from teamroom.clients.session.handshake import Handshake
 from teamroom.clients.session.protocol import token_headers
-from teamroom.clients.session.steady import SteadyRoom
+from teamroom.clients.session.room import Room
 from teamroom.clients.session.streams import TOKENS, http_client
 from teamroom.clients.shell.main import app
 from teamroom.server.own_socket import SOCKET
@@ -223,7 +223,7 @@ def test_a_client_that_believes_every_server_sends_it_the_token(
     with taking() as taken:
         abandoned.shell.now("board", "--url", taken.url, "--token-file", str(abandoned.folder / "owner.token"))
         assert taken.has_got(abandoned.tokens[0])
-    for send in (by_room, by_steady_room, by_http_client):
+    for send in (by_room, by_the_python_client, by_http_client):
         with taking() as taken:
             with suppress(Failure):
                 send(taken.url)
@@ -234,13 +234,12 @@ def test_a_client_that_believes_every_server_sends_it_the_token(
 
 
 def by_room(url: str) -> None:
-    with Room(f"{url}/mcp", TOKEN) as room:
+    with BlockingRoom(f"{url}/mcp", TOKEN) as room:
         room.call("heartbeat")
 
 
-def by_steady_room(url: str) -> None:
-    place = Place(url=url, environment={})
-    anyio.run(SteadyRoom(place, lambda: TOKEN, lambda *_, **__: None, is_steady=False).call, "heartbeat")
+def by_the_python_client(url: str) -> None:
+    anyio.run(Room(url, TOKEN, patience_seconds=0).heartbeat)
 
 
 def by_http_client(url: str) -> None:
@@ -283,7 +282,7 @@ BAD_ANSWERS: dict[str, Answers] = {
 @pytest.mark.parametrize("answers", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
 def test_whatever_it_answers_it_gets_no_token(answers: Answers) -> None:
     with taking(answers=answers) as taken:
-        for send in (by_room, by_steady_room, by_http_client):
+        for send in (by_room, by_the_python_client, by_http_client):
             with pytest.raises(Failure) as raised:
                 send(taken.url)
             assert "you" in raised.value.why or isinstance(raised.value, UnreachableError)
@@ -295,7 +294,7 @@ def test_whatever_it_answers_it_gets_no_token(answers: Answers) -> None:
 def test_a_server_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "HANDSHAKE_SECONDS", 0.2)
     with taking(answers=lambda request: b"") as taken:
-        for send in (by_room, by_steady_room, by_http_client):
+        for send in (by_room, by_the_python_client, by_http_client):
             with pytest.raises(UnreachableError):
                 send(taken.url)
         assert not taken.has_got(TOKEN)
@@ -327,7 +326,7 @@ class Relayed:
 
     async def call(self) -> dict[str, Any]:
         def call() -> dict[str, Any]:
-            with Room(f"{self.url}/mcp", self.room.tokens["builder"]) as client:
+            with BlockingRoom(f"{self.url}/mcp", self.room.tokens["builder"]) as client:
                 return client.call("heartbeat")
 
         return await anyio.to_thread.run_sync(call)
@@ -398,13 +397,13 @@ def test_every_connection_begins_with_a_handshake() -> None:
         return proof_for(TOKEN, request) if is_challenge(request) else RESULT.replace(b"\r\n\r\n", CLOSES)
 
     with taking(answers=answers) as taken:
-        with Room(f"{taken.url}/mcp", TOKEN) as room:
+        with BlockingRoom(f"{taken.url}/mcp", TOKEN) as room:
             for _ in range(3):
                 room.call("heartbeat")
         assert len(taken.received) == 3
         assert all(is_challenge(bytes(data)) for data in taken.received)
     with taking(answers=lambda request: proof_for(TOKEN, request) if is_challenge(request) else RESULT) as taken:
-        with Room(f"{taken.url}/mcp", TOKEN) as room:
+        with BlockingRoom(f"{taken.url}/mcp", TOKEN) as room:
             for _ in range(3):
                 room.call("heartbeat")
         assert (len(taken.received), taken.challenges) == (1, 1), "the twin: one connection, one handshake"
@@ -442,7 +441,7 @@ def test_a_connection_carries_only_the_token_that_was_proven() -> None:
 async def test_a_client_that_was_connected_gives_the_program_that_follows_the_room_nothing(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         port, token = room.room.settings.port, room.owner_token
-        client = Room(f"{room.url}/mcp", token)
+        client = BlockingRoom(f"{room.url}/mcp", token)
         assert (await anyio.to_thread.run_sync(client.call, "heartbeat"))["standing"] == "active"
     with client, taking(port) as taken:
         for _ in range(2):
@@ -463,7 +462,7 @@ async def test_a_program_that_waits_for_the_room_goes_on_when_the_room_is_back(t
 
     async with running_room(tmp_path / "room") as room:
         port, token = room.room.settings.port, room.owner_token
-        steady = SteadyRoom(Place(url=room.url, environment={}), lambda: token, tell)
+        steady = Room(room.url, token, tell=tell)
         assert (await steady.me())["name"] == "olga"
     replies = list[dict[str, Any]]()
 
@@ -485,9 +484,8 @@ async def test_a_program_that_waits_for_the_room_goes_on_when_the_room_is_back(t
 
 async def test_a_program_that_begins_before_another_program_ends_and_says_why() -> None:
     with taking() as taken:
-        place = Place(url=taken.url, environment={})
         with pytest.raises(UnprovenError) as raised:
-            await SteadyRoom(place, lambda: TOKEN, lambda *_, **__: None).me()
+            await Room(taken.url, TOKEN).me()
         assert raised.value.exit_code == NOT_AUTHORISED
 
 
@@ -515,7 +513,7 @@ def test_plain_http_never_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch) 
     with taking() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("all_proxy", proxy.url)
-        for send in (by_room, by_steady_room, by_http_client):
+        for send in (by_room, by_the_python_client, by_http_client):
             with pytest.raises(UnreachableError):
                 send("http://room.invalid:8765")
         assert proxy.received == []
@@ -530,7 +528,7 @@ def test_a_socket_in_a_folder_that_others_can_write_to_is_not_used(tmp_path: Pat
         for mode, is_used in ((0o777, False), (0o700, True)):
             (tmp_path / "room").chmod(mode)
             with (
-                Room(f"{taken.url}/mcp", TOKEN, answer_seconds=0.1, socket_folder=tmp_path / "room") as room,
+                BlockingRoom(f"{taken.url}/mcp", TOKEN, answer_seconds=0.1, socket_folder=tmp_path / "room") as room,
                 pytest.raises(UnreachableError if is_used else UnprovenError),
             ):
                 room.call("heartbeat")

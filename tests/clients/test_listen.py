@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from teamroom.clients.listener.batch import LINE_BYTES, wake_line
+from teamroom.clients.session.blocking import Place, connected
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
-from teamroom.clients.session.room import Place, connected
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell, up
 from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room

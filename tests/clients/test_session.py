@@ -14,10 +14,10 @@ from mcp.shared import inbound
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel
 
-from teamroom.client import Failure, Room
 from teamroom.clients.session import protocol
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.connection import Connection
-from teamroom.clients.session.failure import UnreachableError
+from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.replies import Shape, shaped
 from teamroom.server.acts.capabilities.plants import Planted, Plants
 from teamroom.server.acts.control.control import Controlled
@@ -92,12 +92,12 @@ def test_the_answer_is_found_among_the_events_of_a_stream() -> None:
     assert protocol.read_answer("http://x/mcp", "text/event-stream; charset=utf-8", events) == {"a": 1}
 
 
-# ------------------------------------------------------------------ the Python client
+# ------------------------------------------------------------------ the client of the shell
 
 
-async def test_the_python_client_calls_tools_and_reads_resources(room: RunningRoom) -> None:
+async def test_the_client_of_the_shell_calls_tools_and_reads_resources(room: RunningRoom) -> None:
     def work() -> None:
-        with Room(f"{room.url}/mcp", room.owner_token) as owner:
+        with BlockingRoom(f"{room.url}/mcp", room.owner_token) as owner:
             assert owner.call("create_task", title="paint", detail=None)["task"] == "T-1"
             assert [line["task"] for line in owner.call("read_board")["tasks"]] == ["T-1"]
             assert owner.read("teamroom://me")["name"] == "olga"
@@ -120,7 +120,7 @@ async def test_a_person_is_asked_before_irreversible_acts_and_their_answer_is_pa
             assert fields == {"name": "Type the name bot to confirm"}
             return None if typed is None else {"name": typed}
 
-        with Room(f"{room.url}/mcp", chat, confirm=confirm if can_ask else None) as client:
+        with BlockingRoom(f"{room.url}/mcp", chat, confirm=confirm if can_ask else None) as client:
             return client.call("kill", target="bot", reason="enough")
 
     with pytest.raises(Failure, match="cannot ask you"):
@@ -168,7 +168,7 @@ def test_a_command_loads_no_sdk_no_model_and_no_rich_in_a_pipe(opened: Shell, wo
     done = opened.with_(PYTHONPROFILEIMPORTTIME="1").run(*words.split())
     assert done.code == 0
     loaded = {line.rsplit("|", 1)[-1].strip() for line in done.err.splitlines() if line.startswith("import time:")}
-    assert "teamroom.clients.session.room" in loaded
+    assert "teamroom.clients.session.blocking" in loaded
     heavy = ("mcp", "mcp_types", "httpx2", "anyio", "asyncio", "rich.console", "teamroom.server.settings")
     assert not loaded & set(heavy)
     assert not [name for name in loaded if name.startswith("teamroom.server.acts")]
@@ -188,14 +188,14 @@ def test_a_remote_room_is_reached_through_the_proxy_and_a_local_one_never(monkey
         monkeypatch.delenv(name, raising=False)
     with taking(answers=lambda request: http("", "502 Bad Gateway")) as proxy:
         monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{proxy.port}")
-        with pytest.raises(UnreachableError), Room("https://room.example:8765/mcp", "tr_00000000") as room:
+        with pytest.raises(UnreachableError), BlockingRoom("https://room.example:8765/mcp", "tr_00000000") as room:
             room.call("heartbeat")
         [tunnel] = map(bytes, proxy.received)
         assert tunnel.startswith(b"CONNECT room.example:8765 HTTP/1.")
         assert b"Proxy-Authorization: Basic bWU6c2VjcmV0" in tunnel
         for scheme in ("http", "https"):
             with pytest.raises(UnreachableError):
-                Room(f"{scheme}://127.0.0.1:{free_port()}/mcp", "tr_00000000").call("heartbeat")
+                BlockingRoom(f"{scheme}://127.0.0.1:{free_port()}/mcp", "tr_00000000").call("heartbeat")
         assert len(proxy.received) == 1
 
 

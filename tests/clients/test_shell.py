@@ -7,8 +7,9 @@ import os
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 import pytest
 import typer.main
@@ -348,6 +349,36 @@ async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool
     commands = {*leaves(typer.main.get_command(app))}
     assert set(COMMANDS.values()) <= commands
     assert {tool for tool in COMMANDS if "://" not in tool} <= tools
+
+
+def bad_options(group: Any, *path: str) -> Iterator[tuple[str, ...]]:
+    """Each command with each of its options that takes a number or a word of a list, and a value that it does not take.
+
+    Numbers have a longest and a shortest one.
+    """
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from bad_options(command, *path, name)
+            continue
+        for one in command.params:
+            kind = one.type_descriptor.annotation
+            if one.param_type_name != "option" or not (kind in (int, float) or get_origin(kind) is Literal):
+                continue
+            ends = [] if one.min is None else [f"{one.min - 1}"]
+            ends += [] if one.max is None else [f"{one.max + 1}"]
+            for value in ("abc", *ends):
+                yield (*path, name, f"{one.opts[0]}={value}")
+
+
+@pytest.mark.parametrize("words", list(bad_options(typer.main.get_command(app))), ids=" ".join)
+def test_a_bad_value_of_an_option_is_refused_in_words_that_are_not_a_librarys(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = Shell(tmp_path, {"TEAMROOM_DATA": str(tmp_path)}).now(*words)
+    assert done.code == 2
+    assert "Invalid value" in done.err
+    for foreign in ("Input should", "Value error", "unable to parse", "Traceback"):
+        assert foreign not in done.err
 
 
 async def test_the_exit_code_says_why_a_command_failed(room: RunningRoom, shell: Shell, tmp_path: Path) -> None:

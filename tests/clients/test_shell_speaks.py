@@ -16,9 +16,9 @@ import anyio.to_thread
 import pytest
 import typer.main
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import UnreachableError, refusal
-from teamroom.clients.session.room import Room
 from teamroom.clients.session.terminal import cell_len
 from teamroom.clients.shell import exporting, following
 from teamroom.clients.shell.main import app
@@ -511,14 +511,14 @@ async def test_entries_that_come_during_an_export_are_left_out_and_it_says_so(
     team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await team.person.here("task", "add", "one")
-    call, numbers = Room.call, itertools.count()
+    call, numbers = BlockingRoom.call, itertools.count()
 
-    def busy(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def busy(self: BlockingRoom, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Have something happen in the room before each read."""
         call(self, "post_message", text=f"meanwhile {next(numbers)}")
         return call(self, tool, request_id, **arguments)
 
-    monkeypatch.setattr(Room, "call", busy)
+    monkeypatch.setattr(BlockingRoom, "call", busy)
     done = await team.person.here("export")
     lines = [json.loads(line) for line in done.out.splitlines()]
     assert "The room was never still" in done.err
@@ -533,9 +533,9 @@ async def test_the_tasks_and_the_log_of_an_export_are_those_of_one_moment(
 ) -> None:
     await team.person.here("task", "add", "one")
     await team.person.here("task", "add", "two")
-    call, passes = Room.call, list[int]()
+    call, passes = BlockingRoom.call, list[int]()
 
-    def busy(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def busy(self: BlockingRoom, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         """Claim the first task after it was read, and edit it in the next pass."""
         found = call(self, tool, request_id, **arguments)
         if tool == "read_board" and arguments.get("task") == "T-1":
@@ -546,7 +546,7 @@ async def test_the_tasks_and_the_log_of_an_export_are_those_of_one_moment(
                 call(self, "update_task", task="T-1", changes={"title": "three"})
         return found
 
-    monkeypatch.setattr(Room, "call", busy)
+    monkeypatch.setattr(BlockingRoom, "call", busy)
     done = await team.person.here("export")
     lines = [json.loads(line) for line in done.out.splitlines()]
     tasks = {line["task"]: line for line in lines if line["line"] == "task"}
@@ -560,19 +560,19 @@ async def test_the_tasks_and_the_log_of_an_export_are_those_of_one_moment(
 async def test_an_export_that_fails_leaves_no_file_and_one_that_is_refused_for_a_while_goes_on(
     team: Team, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    call, waited = Room.call, list[float]()
+    call, waited = BlockingRoom.call, list[float]()
 
-    def fail(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def fail(self: BlockingRoom, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         if tool == "read_board":
             raise KeyboardInterrupt
         return call(self, tool, request_id, **arguments)
 
-    monkeypatch.setattr(Room, "call", fail)
+    monkeypatch.setattr(BlockingRoom, "call", fail)
     before = sorted(os.listdir(tmp_path))
     assert (await team.person.here("export", str(tmp_path / "room.jsonl"))).code == 130
     assert sorted(os.listdir(tmp_path)) == before
 
-    def limit(self: Room, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
+    def limit(self: BlockingRoom, tool: str, /, request_id: str | None = None, **arguments: Any) -> dict[str, Any]:
         if len(waited) < 3:
             raise refusal({"code": "rate_limited", "why": "too many", "fix": "wait", "retry_after_seconds": 2})
         return call(self, tool, request_id, **arguments)
@@ -581,7 +581,7 @@ async def test_an_export_that_fails_leaves_no_file_and_one_that_is_refused_for_a
         def sleep(self, seconds: float) -> None:
             waited.append(seconds)
 
-    monkeypatch.setattr(Room, "call", limit)
+    monkeypatch.setattr(BlockingRoom, "call", limit)
     monkeypatch.setattr(exporting, "time", Waits())
     assert (await team.person.here("export")).code == 0
     assert waited == [2.0, 2.0, 2.0]
@@ -615,6 +615,11 @@ async def test_ids_subcommands_and_their_values_are_completed(team: Team) -> Non
     assert await found("handoff", "O-1", "") == ["accept", "decline"]
     assert await found("handoff", "T-1", "t") == ["tester"]
     assert await found("review", "T-1", "") == ["accept", "send-back"]
+    assert await found("authorize", "--revoke", "") == []
+    for scope in ("deploy:staging", "deploy:production"):
+        assert (await team.person.here("authorize", "builder", scope)).code == 0
+    assert (await team.person.here("authorize", "--revoke", "A-1")).code == 0
+    assert await found("authorize", "--revoke", "") == ["A-2"]
     assert await found("post", "--to", "b") == ["builder"]
     assert await found("post", "--kind", "") == ["note", "report", "ask", "alert"]
     assert await found("enroll", "x", "--kind", "") == ["agent", "human"]

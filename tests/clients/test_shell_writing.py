@@ -1,5 +1,6 @@
 """Texts that a person writes in the shell: as words, on standard input, and in an editor on a terminal."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -63,6 +64,69 @@ def modes(tmp_path: Path) -> list[int]:
 async def texts(room: RunningRoom) -> list[str]:
     owner = await room.owner()
     return [message["text"] for message in (await owner("read_messages"))["messages"]]
+
+
+# ------------------------------------------------------------------ texts of options
+
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "a note of a decision": ("decide", "D-1", "1", "--note"),
+    "the reason of an authorisation": ("authorize", "builder", "deploy:staging", "--reason"),
+    "the reason of a pause": ("pause", "builder", "--reason"),
+    "a task's detail": ("task", "add", "one more", "--detail"),
+    "a snooze's note": ("snooze", "T-1", "2h", "--note"),
+    "why an offer is declined": ("handoff", "O-1", "decline"),
+}
+
+
+async def prepared(room: RunningRoom) -> None:
+    """A decision that waits for the owner, a task of it, and an offer to it."""
+    builder = (await room.enroll("builder"))[0]
+    owner = await room.owner()
+    await builder("request_decision", question="Deploy?", options=["now", "on monday"])
+    await owner("create_task", title="mine", assign="olga")
+    await owner("claim_task", task="T-1")
+    await builder("create_task", title="theirs", assign="builder")
+    await builder("claim_task", task="T-2")
+    await builder("hand_off", task="T-2", fence=1, to="olga", note="the tests are red")
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+async def test_the_text_of_an_option_is_read_from_standard_input(room: RunningRoom, shell: Shell, kind: str) -> None:
+    await prepared(room)
+    done = await anyio.to_thread.run_sync(
+        lambda: shell.run(*OPTIONS[kind], "-", stdin="because the\nsecond line says so\n")
+    )
+    assert done.code == 0, done.err
+    assert "second line says so" in await everything(room), kind
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+async def test_the_text_of_an_option_is_written_in_the_editor_at_a_terminal(
+    room: RunningRoom, shell: Shell, tmp_path: Path, kind: str
+) -> None:
+    await prepared(room)
+    done = await edited(shell, tmp_path, 'echo "second line says so" > "$1"', *OPTIONS[kind], "-")
+    assert done.code == 0, done.out
+    assert "second line says so" in await everything(room), kind
+    assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+async def test_an_empty_text_of_an_option_changes_nothing(room: RunningRoom, shell: Shell, kind: str) -> None:
+    await prepared(room)
+    before = await everything(room)
+    done = await anyio.to_thread.run_sync(lambda: shell.run(*OPTIONS[kind], "-", stdin=" \n"))
+    assert (done.code, done.out) == (2, "")
+    assert "Standard input is empty, so nothing was sent." in done.err
+    assert await everything(room) == before
+
+
+async def everything(room: RunningRoom) -> str:
+    """All entries of the log and all tasks in full, as JSON."""
+    owner = await room.owner()
+    entries = (await owner("read_receipts", after=0, limit=100))["receipts"]
+    board = (await owner("read_board", state="all"))["tasks"]
+    return json.dumps([entries, [await owner("read_board", task=one["task"]) for one in board]])
 
 
 # ------------------------------------------------------------------ words and standard input

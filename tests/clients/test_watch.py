@@ -18,8 +18,7 @@ import anyio
 import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
-from teamroom.clients.session.place import Place, token
-from teamroom.clients.session.steady import SteadyRoom, new_listener
+from teamroom.clients.session.listening import ListeningRoom, new_listener
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import matching, processes
 from teamroom.clients.watchdog.repair import HEALTHY, Repairs
@@ -246,7 +245,7 @@ WORKS_SILENTLY = """\
 import os, sys, time
 from pathlib import Path
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.blocking import ask
 place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
 Path(sys.argv[1]).write_text(str(os.getpid()))
 ask(place, "check_in", mode="live")
@@ -525,7 +524,7 @@ def test_a_member_that_is_paused_just_before_its_repair_is_left_alone(room: Watc
     room.act("rex", "declare_capabilities", capabilities=["runtime:builder"])
     config = load(room.config(room.runtime("builder")), {"TOKEN_OF_BUILDER": ""})
     machine, quiet = Machine(config, {"TOKEN_OF_BUILDER": ""}), Teller(False, False).tell
-    repairs = Repairs(cast(SteadyRoom, PausesAfterWho(room)), machine, config, "rex", quiet)
+    repairs = Repairs(cast(ListeningRoom, PausesAfterWho(room)), machine, config, "rex", quiet)
     assert anyio.run(repairs.carry_out, "builder", "its process is gone") == "left"
     assert room.owner("read_board")["tasks"] == []
 
@@ -572,10 +571,8 @@ REPORTS_A_RUN = """\
 import os, sys
 from pathlib import Path
 import anyio
-from teamroom.clients.session.place import Place
-from teamroom.clients.session.steady import SteadyRoom, new_listener
-place = Place(url=os.environ["TEAMROOM_URL"], environment={})
-room = SteadyRoom(place, lambda: os.environ["TEAMROOM_TOKEN"], print, listener=new_listener())
+from teamroom.clients.session.listening import ListeningRoom, new_listener
+room = ListeningRoom(os.environ["TEAMROOM_URL"], os.environ["TEAMROOM_TOKEN"], new_listener(), tell=print)
 Path(sys.argv[1]).write_text(str(os.getpid()))
 
 async def look():
@@ -597,7 +594,7 @@ async def test_after_its_machine_slept_a_watchdog_waits_before_it_repairs(tmp_pa
     config = Runtimes(state=tmp_path, every=600, runtime={"builder": Runtime(restart=("true",))})
     room = SleepsOnce()
     dog = Watchdog(
-        cast(SteadyRoom, room),
+        cast(ListeningRoom, room),
         Machine(config, {}),
         config,
         Teller(False, True),
@@ -645,7 +642,7 @@ class SleepsOnce:
 async def test_a_refused_wait_is_reported_once_and_retried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = Runtimes(state=tmp_path, every=0.1, runtime={"builder": Runtime(restart=("true",))})
     room = RefusesWaits([2, 0, 1])
-    dog = Watchdog(cast(SteadyRoom, room), Machine(config, {}), config, Teller(False, True))
+    dog = Watchdog(cast(ListeningRoom, room), Machine(config, {}), config, Teller(False, True))
     async with anyio.create_task_group() as dog.tasks:
         dog.tasks.start_soon(dog.listen, 0)
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -658,7 +655,7 @@ def test_a_fault_is_reported_once_even_if_its_words_change_and_so_is_another_fau
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = Runtimes(state=tmp_path, runtime={"builder": Runtime(restart=("true",))})
-    dog = Watchdog(cast(SteadyRoom, None), Machine(config, {}), config, Teller(False, True))
+    dog = Watchdog(cast(ListeningRoom, None), Machine(config, {}), config, Teller(False, True))
     faults: list[Failure | OSError] = [
         *(Failure(f"Refused at {at}.", "", body={"code": "conflict", "why": f"Refused at {at}."}) for at in range(3)),
         *(PermissionError(errno.EACCES, f"No way to process {number}") for number in range(3)),
@@ -853,7 +850,7 @@ BEATS_THEN_ANSWERS = """\
 import os, sys, time
 from pathlib import Path
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.blocking import ask
 place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
 pid = Path(sys.argv[1])
 is_first = not pid.exists()
@@ -977,11 +974,10 @@ def test_one_name_watches_once_on_a_machine(room: WatchedRoom) -> None:
 @promise("PRS5")
 def test_a_watchdog_keeps_its_wakes_when_one_that_began_earlier_calls_late(room: WatchedRoom) -> None:
     earlier = new_listener()
-    place = Place(url=room.url, environment={"TEAMROOM_TOKEN": room.tokens["rex"]})
 
     async def call_late() -> dict[str, Any]:
-        steady = SteadyRoom(place, lambda: token(place), lambda *_, **__: None, is_steady=False, listener=earlier)
-        return await steady.wait(None, seconds=5)
+        late = ListeningRoom(room.url, room.tokens["rex"], earlier, patience_seconds=0)
+        return await late.wait(None, seconds=5)
 
     with room.watching("rex", room.config(room.runtime("builder"))) as dog:
         begun(dog)

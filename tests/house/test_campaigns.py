@@ -1,14 +1,15 @@
 """The campaigns in short: what must not happen did not, and each twin, with the fault built in, is found.
 
 The full forms: `python -m tests.campaigns.claims 200`, `pauses 500`, `kills 200`, `cancels 10000`,
-`switch 550`. This short form leaves to them all but the first rounds, and loads that have a process each.
+`switch 550`, `reconnects 1000`. This short form leaves to them all but the first rounds, and loads that have a
+process each.
 """
 
 from pathlib import Path
 
 import pytest
 
-from tests.campaigns import cancels, claims, kills, pauses, switch
+from tests.campaigns import cancels, claims, kills, pauses, reconnects, switch
 from tests.support.promises import promise
 
 SEED = 20_261_123
@@ -81,6 +82,20 @@ async def test_a_shared_connection_would_leave_half_acts(tmp_path: Path) -> None
         if outcome.figures["half acts"]:
             return
     pytest.fail("no half act was found")
+
+
+@promise("LOG1")
+async def test_a_listener_that_loses_its_connections_reads_each_wake_once_and_in_order(tmp_path: Path) -> None:
+    outcome = await reconnects.campaign(tmp_path / "room", 60, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["wakes"] > 60
+    assert len(outcome.figures["how they ended"]) == len(reconnects.WAYS)
+
+
+@promise("LOG1")
+async def test_a_listener_that_begins_with_what_is_new_would_lose_wakes(tmp_path: Path) -> None:
+    outcome = await reconnects.campaign(tmp_path / "room", 40, seed=SEED, twin=True)
+    assert any("lost" in fault for fault in outcome.faults)
 
 
 @promise("CTL9", "SAF9")

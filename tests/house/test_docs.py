@@ -5,6 +5,7 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from teamroom import __version__
+from teamroom.client import Failure, Room
 from teamroom.server.refusals import CODES
 from teamroom.server.rules.presence import parse_mode
 from teamroom.server.settings import Settings
@@ -166,6 +168,7 @@ async def known_names(tmp_path: Path) -> set[str]:
     names = {*Settings.model_fields, *TOOLS, *CODES, *OF_OTHERS, *modules, *filter(parse_mode, MODES)}
     for tool in TOOLS.values():
         names |= set(strings(tool.definition.input_schema))
+    names |= {*vars(Failure), *(name for called in (Room, Room.call) for name in signature(called).parameters)}
     names |= set(re.findall(r"^(?:# TYPE )?(teamroom_\w+)", metrics, flags=re.MULTILINE))
     return names | {f"{name}_total" for name in names}
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.room import Room
 from teamroom.server.own_socket import LONGEST_ADDRESS, SOCKET, connect
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
@@ -32,7 +32,7 @@ async def room(tmp_path: Path) -> AsyncIterator[RunningRoom]:
 def call(room: RunningRoom, tool: str, *, on_socket: bool = True, token: str | None = None, **arguments: Any) -> Any:
     """Call a tool from a thread, over the socket or over the address."""
     folder = room.folder if on_socket else None
-    with Room(f"{room.url}/mcp", token or room.owner_token, BOUND_SECONDS, socket_folder=folder) as client:
+    with BlockingRoom(f"{room.url}/mcp", token or room.owner_token, BOUND_SECONDS, socket_folder=folder) as client:
         return client.call(tool, **arguments)
 
 

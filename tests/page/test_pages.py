@@ -96,6 +96,45 @@ async def test_every_address_of_the_page_is_shown(room: RunningRoom, view: str) 
             assert (await browser.get(link)).status == 200, link
 
 
+async def test_every_row_of_every_page_can_be_chosen_with_the_keys(room: RunningRoom) -> None:
+    found = await work(room)
+    await found["olga"]("pause", target="checker", reason="a loop in its tests")
+    await found["checker"].refused("check_in")
+    paths = ("/", "/board", "/members", "/decisions", "/overnight?hours=8", "/log", "/log?query=port", "/settings")
+    things = (f"/tasks/{found['task']}", f"/messages/{found['message']}", "/members/builder", "/decisions/D-1")
+    async with visitor(room) as browser:
+        for path in (*paths, *things):
+            html = (await browser.get(path)).answer.text
+            rows = re.findall(r"<li [^>]*class=\"row[^>]*>", html)
+            ids = [name[1] if (name := re.search(r' id="([^"]+)"', row)) else None for row in rows]
+            assert None not in ids, path
+            assert len(set(ids)) == len(ids), path
+
+
+async def test_a_thread_shows_how_far_each_wake_came_and_the_reminders(room: RunningRoom) -> None:
+    found = await work(room)
+    await found["builder"]("heartbeat")
+    asked = await found["olga"]("post_message", text="@builder which branch? and @checker?", kind="ask")
+    await found["builder"]("check_in")
+    await found["builder"]("post_message", text="main", reply_to=asked["message"])
+    async with visitor(room) as browser:
+        text = (await browser.get(f"/messages/{asked['message']}")).text
+        member = (await browser.get("/members/builder")).text
+    assert f"Whom {asked['message']} woke" in text
+    assert re.search(r"@builder notified: not seen, woken: not seen, acted \d", text), "no listener was there"
+    assert re.search(r"@checker notified: not seen, woken: not seen, acted: not seen", text)
+    assert "wake not verified" in member
+
+
+async def test_a_decision_that_waits_shows_its_reminders(room: RunningRoom) -> None:
+    found = await work(room)
+    for _ in range(3):
+        await room.later(8 * 3600)
+    async with visitor(room) as browser:
+        text = (await browser.get(f"/decisions/{found['decision']}")).text
+    assert re.search(r"Reminders .* decision of @olga : (sent|held|silent)", text)
+
+
 async def test_no_two_buttons_of_a_page_have_one_name_unless_they_do_the_same(room: RunningRoom) -> None:
     found = await work(room)
     builder, checker, olga = found["builder"], found["checker"], found["olga"]

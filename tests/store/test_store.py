@@ -87,13 +87,30 @@ def test_a_statement_that_is_defined_twice_is_an_error(tmp_path: Path) -> None:
         read_statements(tmp_path)
 
 
+def test_a_part_takes_the_place_of_each_line_that_uses_it(tmp_path: Path) -> None:
+    shared, own = tmp_path / "shared", tmp_path / "own"
+    for folder, text in (
+        (shared, "-- part: names\n-- All of them.\nfrom member\n\n-- name: all_names\nselect name\n-- use: names\n"),
+        (own, "-- name: first_name\nselect min(name)\n-- use: names\nwhere id > 0;\n"),
+    ):
+        folder.mkdir()
+        (folder / "a.sql").write_text(text)
+    found = read_statements(shared, own)
+    assert {name: text.split() for name, text in found.items()} == {
+        "all_names": ["select", "name", "from", "member"],
+        "first_name": ["select", "min(name)", "from", "member", "where", "id", ">", "0"],
+    }
+    with pytest.raises(KeyError, match="names"):
+        read_statements(own)
+
+
 def test_every_shared_statement_is_used_and_every_used_one_exists() -> None:
     shared = read_statements(SHARED)
     code = "\n".join(path.read_text() for path in Path(MIGRATIONS).parents[1].rglob("*.py"))
     unused = [name for name in shared if f'"{name}"' not in code]
     assert unused == []
     called = set(re.findall(r'tx\.(?:one|all|value|run)\(\s*"([a-z_]+)"', code))
-    assert called - set(shared) - set(read_statements(SQLITE)) == set()
+    assert called - set(read_statements(SHARED, SQLITE)) == set()
 
 
 LED_BY_AN_INDEX = (

@@ -15,8 +15,8 @@ import anyio.to_thread
 from teamroom.clients.local.demo.players import Player, Race, race, refusal_in
 from teamroom.clients.local.demo.stage import Facts, Stage, Teller
 from teamroom.clients.local.demo.story import play
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.room import Room
 from tests.support.rooms import RunningRoom, Time
 
 OWNER = "olga"
@@ -106,7 +106,7 @@ def set_stage(
     racing: Race = race,
 ) -> Stage:
     """A stage in a running room, whose owner is the visitor. The story and the calls run in another thread."""
-    you = Player(OWNER, Room(f"{room.url}/mcp", room.owner_token))
+    you = Player(OWNER, BlockingRoom(f"{room.url}/mcp", room.owner_token))
     return Stage(room.url, you, OWNER, StageTime(room, visitor), teller, desk, visitor_seconds, racing)
 
 

@@ -1,6 +1,7 @@
 """The parts of the pages that programs write, so that no count and no list is kept by hand.
 
-python -m tests.support.generated writes them all, and `docs/tools.md`. A test compares the pages with what it writes.
+python -m tests.support.generated writes them all, `docs/tools.md` and the typed calls of the Python client. Tests
+compare them with what it writes.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from teamroom.server.settings import Settings
 from tests.bench.schemas import characters
 from tests.harness import told
 from tests.house.attacks import ATTACKS, row
-from tests.support import join_pages, pictures, tools_page
+from tests.support import client_module, join_pages, pictures, tools_page
 from tests.support.demo import StillTime, in_order, play_demo
 from tests.support.pages import PAGES, read, with_parts
 from tests.support.promises import PLANNED, PROMISES
@@ -254,7 +255,8 @@ async def write(folder: Path) -> list[Path]:
     texts = await written(folder)
     pages = {page: with_parts(read(page), texts) for page in PAGES}
     pages[ROOT / "docs" / "tools.md"] = await tools_page.written(folder / "tools")
-    changed = [page for page, text in pages.items() if text != read(page)]
+    pages |= client_module.written()
+    changed = [page for page, text in pages.items() if not page.exists() or text != read(page)]
     for page in changed:
         page.write_text(pages[page], encoding="utf-8")
     return changed

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
 from tests.support.rooms import running_room
 from tests.support.shells import TEAMROOM, Shell, Up
 
@@ -33,7 +33,7 @@ LISTENS = """\
 import os, sys
 from pathlib import Path
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.room import ask
+from teamroom.clients.session.blocking import ask
 place = Place(url=os.environ["TEAMROOM_URL"], environment={"TEAMROOM_TOKEN": os.environ["TEAMROOM_TOKEN"]})
 Path(sys.argv[1]).write_text(str(os.getpid()))
 after = ask(place, "check_in", mode="live")["cursor"]

@@ -16,9 +16,9 @@ from teamroom.clients.local.demo.players import Player
 from teamroom.clients.local.demo.stage import MINUTE_SECONDS, STEPS, Stage, StoppedError, Teller
 from teamroom.clients.local.demo.story import play
 from teamroom.clients.local.up import Clocks, Opened, failing_in_words, serve_folder
+from teamroom.clients.session.blocking import BlockingRoom as CalledRoom
 from teamroom.clients.session.failure import Failure
 from teamroom.clients.session.place import OWNER_TOKEN, make_members_folder, member_token_file, save_token
-from teamroom.clients.session.room import Room as CalledRoom
 from teamroom.server.settings import Settings
 from teamroom.server.store.folder import held_token
 

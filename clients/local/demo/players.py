@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 
+from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.room import Room
 
 RACE_SECONDS = 20.0
 """How long the racers may take to get ready."""
@@ -32,7 +32,7 @@ class Player:
     With `patience`, a call that is refused because the visitor paused the member is made again once it is resumed.
     """
 
-    def __init__(self, name: str, room: Room, patience: Patience | None = None) -> None:
+    def __init__(self, name: str, room: BlockingRoom, patience: Patience | None = None) -> None:
         self.name, self._room, self.patience = name, room, patience
         self._cursor: int | None = None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from teamroom.clients.local.demo.players import OffScriptError, Player, Race, race
-from teamroom.clients.session.room import Room
+from teamroom.clients.session.blocking import BlockingRoom
 
 MINUTE_SECONDS = 60.0
 
@@ -94,7 +94,7 @@ class Stage:
         """Enrol agents of the visitor's, and let each play with its own token."""
         for name in names:
             token = self.you("enroll", name=name, kind="agent", mode="live")["token"]
-            self.players[name] = Player(name, Room(f"{self.url}/mcp", token), self._wait_for_resume)
+            self.players[name] = Player(name, BlockingRoom(f"{self.url}/mcp", token), self._wait_for_resume)
 
     def plan(self, minute: float, act: Callable[[], object]) -> None:
         """Plan an act for a minute of the story, after what is planned for the same minute."""

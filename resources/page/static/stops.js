@@ -17,7 +17,6 @@ async function stop(form) {
   const label = [...button.childNodes];
   const fields = new FormData(form);
   const target = fields.get("target");
-  const reach = form.dataset.stop; // the form may be another one when the answer comes
   const isRoom = target === "room"; // its button stays: the room can be resumed from elsewhere
   button.disabled = true;
   button.replaceChildren("stopping");
@@ -26,7 +25,7 @@ async function stop(form) {
   button.disabled = found.isDone && !isRoom;
   button.replaceChildren(...(found.isDone && !isRoom ? ["stopped"] : label));
   if (!found.isDone) return say(box, target, found.words);
-  say(box, target, `${found.words} ${reach}`, found.receipt);
+  say(box, target, found.words, found.receipt);
   const undo = plainButton("Undo (u)", `the stop of ${target}`, "undo", async () => {
     undo.disabled = true;
     const undone = await send("resume", { target, reason: "Undone on the page" });

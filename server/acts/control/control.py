@@ -161,12 +161,12 @@ def pause(tx: Writing, caller: Caller, arguments: Pause) -> Controlled:
     else:
         end_later(tx, ROOM if target.level == "room" else target.id, until)
     ends = "" if until is None else f" until {tx.shown(until)}"
-    detail = {"until": None if until is None else tx.date_of(until)}
+    reaches = _describe_reach(tx, target, "paused")
+    detail = {"until": None if until is None else tx.date_of(until), "reaches": reaches}
     seq = _record(tx, caller, "pause", target, f"paused{ends}", arguments.reason, detail, role)
     _notify_responsible(tx, caller, target, "pause")
     _end_calls(tx, target)
     shown = None if until is None else tx.shown(until)
-    reaches = _describe_reach(tx, target, "paused")
     return Controlled(receipt=seq, target=target.text, standing="paused", until=shown, note=length, reaches=reaches)
 
 
@@ -306,13 +306,14 @@ def kill(tx: Writing, caller: Caller, arguments: Kill) -> Controlled:
     tx.run("revoke_tokens", member=target.id, now=tx.now)
     tx.run("drop_sign_in", member=target.id)
     _end_sessions_issued_by(tx, target)
-    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {})
+    reaches = _describe_reach(tx, target, "killed")
+    seq = _record(tx, caller, "kill", target, "killed", arguments.reason, {"reaches": reaches})
     clear_after_end(tx, target.id, f"{target.subject} was killed", seq)
     _notify_responsible(tx, caller, target, "kill")
     begin_after_kill(tx, target.id)
     _end_calls(tx, target)
     tx.effects.killed.add(target.id)
-    note, reaches = _pause_agents(tx, caller, target), _describe_reach(tx, target, "killed")
+    note = _pause_agents(tx, caller, target)
     return Controlled(receipt=seq, target=target.text, standing="killed", note=note, reaches=reaches)
 
 

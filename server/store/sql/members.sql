@@ -219,16 +219,21 @@ select seconds from answer_time where member = :member order by seq desc limit :
 -- name: set_mode
 update member set mode = :mode where id = :member
 
--- name: roster
--- Every member except the room, with the facts behind its presence and standing.
-select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+-- part: facts
+-- The facts behind a member's presence and standing.
     presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
     presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
     presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
     wakes.is_verified, wakes.unacted_at,
     trouble.verdict as trouble, trouble.reason as trouble_reason,
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until, harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
+    levels.room_until
+
+-- name: roster
+-- Every member except the room, with the facts behind its presence and standing.
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+-- use: facts
+    , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
 from member
 join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id

@@ -209,13 +209,7 @@ where exists (select 1 from addressee where member = :one and turn = 0 and messa
 -- name: member_facts
 -- The facts behind the forecast for one addressee.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
-    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
-    wakes.is_verified, wakes.unacted_at,
-    trouble.verdict as trouble, trouble.reason as trouble_reason,
-    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until
+-- use: facts
 from member
 left join member_presence as presence on presence.member = member.id
 left join member_wakes as wakes on wakes.member = member.id
@@ -229,13 +223,7 @@ where member.id = coalesce(
 -- name: members_by_call
 -- Members that may act, the most recent caller first; those that never called come last.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
-    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
-    wakes.is_verified, wakes.unacted_at,
-    trouble.verdict as trouble, trouble.reason as trouble_reason,
-    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until
+-- use: facts
 from (
     select presence.member from presence
     join member on member.id = presence.member
@@ -254,13 +242,7 @@ order by presence.last_call_at desc, member.id
 -- name: live_members
 -- Members that may be live, the most recent caller first. The caller checks each one's standing and presence.
 select member.id, member.name, member.kind, member.owner, member.mode,
-    presence.last_call_at, presence.last_progress_at, presence.declared_at, presence.busy_until,
-    presence.works_on_task, presence.connected_at, presence.run_since, presence.run_moved_at, presence.run_heard_at,
-    presence.run_ended_at, presence.slowest_run, presence.gate_at, presence.prompt_since, presence.tokens_until,
-    wakes.is_verified, wakes.unacted_at,
-    trouble.verdict as trouble, trouble.reason as trouble_reason,
-    levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
-    levels.room_until
+-- use: facts
 from member
 join member_presence as presence on presence.member = member.id
 left join member_wakes as wakes on wakes.member = member.id

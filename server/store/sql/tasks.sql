@@ -8,7 +8,8 @@ values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :as
     null, null, null, 0, '', null, :review, null, null,
     null, '', '[]', 0, :id, :requires)
 
--- name: task
+-- part: task_columns
+-- A task as the board shows it, with the names of its members and its open offer.
 select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
@@ -18,7 +19,8 @@ select task.*, creator.name as creator_name, creator.owner as creator_owner, hol
         select 1 from dependency join task as before on before.id = dependency.needs_task
         where dependency.task = task.id and before.state = 'cancelled'
     ) as has_cancelled
-from task
+
+-- part: task_joins
 join member as creator on creator.id = task.creator
 left join member as holder on holder.id = task.holder
 left join member as assigned on assigned.id = task.assigned
@@ -27,28 +29,18 @@ left join member as completer on completer.id = task.completed_by
 left join member as answers on answers.id = completer.owner
 left join offer on offer.task = task.id and offer.state = 'offered'
 left join member as receiver on receiver.id = offer.receiver
+
+-- name: task
+-- use: task_columns
+from task
+-- use: task_joins
 where task.id = :id
 
 -- name: board_unfinished
 -- A page of the unfinished tasks, in order.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
-    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
-    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name,
-    exists (
-        select 1 from dependency join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state = 'cancelled'
-    ) as has_cancelled
+-- use: task_columns
 from task
-join member as creator on creator.id = task.creator
-left join member as holder on holder.id = task.holder
-left join member as assigned on assigned.id = task.assigned
-left join member as reviewer on reviewer.id = task.reviewer
-left join member as completer on completer.id = task.completed_by
-left join member as answers on answers.id = completer.owner
-left join offer on offer.task = task.id and offer.state = 'offered'
-left join member as receiver on receiver.id = offer.receiver
+-- use: task_joins
 where task.id > :after and task.state not in ('done', 'cancelled')
 order by task.id
 limit :limit
@@ -56,48 +48,18 @@ limit :limit
 -- name: board_in_state
 -- The same of the tasks in one state. SQLite prepares a statement again at each call if it compares a parameter as it
 -- stands with a column whose values a partial index lists; so here and in other statements, the parameter is cast.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
-    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
-    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name,
-    exists (
-        select 1 from dependency join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state = 'cancelled'
-    ) as has_cancelled
+-- use: task_columns
 from task
-join member as creator on creator.id = task.creator
-left join member as holder on holder.id = task.holder
-left join member as assigned on assigned.id = task.assigned
-left join member as reviewer on reviewer.id = task.reviewer
-left join member as completer on completer.id = task.completed_by
-left join member as answers on answers.id = completer.owner
-left join offer on offer.task = task.id and offer.state = 'offered'
-left join member as receiver on receiver.id = offer.receiver
+-- use: task_joins
 where task.id > :after and task.state = cast(:state as text)
 order by task.id
 limit :limit
 
 -- name: board_all
 -- The same of all tasks.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
-    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
-    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name,
-    exists (
-        select 1 from dependency join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state = 'cancelled'
-    ) as has_cancelled
+-- use: task_columns
 from task
-join member as creator on creator.id = task.creator
-left join member as holder on holder.id = task.holder
-left join member as assigned on assigned.id = task.assigned
-left join member as reviewer on reviewer.id = task.reviewer
-left join member as completer on completer.id = task.completed_by
-left join member as answers on answers.id = completer.owner
-left join offer on offer.task = task.id and offer.state = 'offered'
-left join member as receiver on receiver.id = offer.receiver
+-- use: task_joins
 where task.id > :after
 order by task.id
 limit :limit

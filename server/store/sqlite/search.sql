@@ -77,15 +77,7 @@ limit :limit
 
 -- name: board_matches
 -- The tasks among the next matches that are in a state, in order. `state`: '' for unfinished ones.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
-    holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
-    completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
-    offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,
-    receiver.name as receiver_name,
-    exists (
-        select 1 from dependency join task as before on before.id = dependency.needs_task
-        where dependency.task = task.id and before.state = 'cancelled'
-    ) as has_cancelled
+-- use: task_columns
 from (
     select rowid as id from task_text
     where task_text match :words and rowid > :after
@@ -93,14 +85,7 @@ from (
     limit :looked_at
 ) as found
 cross join task on task.id = found.id
-join member as creator on creator.id = task.creator
-left join member as holder on holder.id = task.holder
-left join member as assigned on assigned.id = task.assigned
-left join member as reviewer on reviewer.id = task.reviewer
-left join member as completer on completer.id = task.completed_by
-left join member as answers on answers.id = completer.owner
-left join offer on offer.task = task.id and offer.state = 'offered'
-left join member as receiver on receiver.id = offer.receiver
+-- use: task_joins
 where case
         when :state = '' then task.state not in ('done', 'cancelled')
         when :state = 'all' then true

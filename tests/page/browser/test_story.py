@@ -139,7 +139,7 @@ class Story:
         self.hands.press(stop)
         answer = self.page.locator(".answer, .done", has_text=re.compile("builder is paused|paused @builder"))
         expect(answer).to_contain_text(re.compile(r"receipt \d+"))
-        expect(answer).to_contain_text("It does not reach programs that builder runs on its own machine")
+        expect(answer).to_contain_text("Does not reach its own tools (its harness never asked")
         expect(self.page.locator("#member-builder")).to_contain_text("Paused by @olga")
         assert refused(self.room, "builder") == "paused"
         self.hands.press(answer.get_by_role("button", name="Undo"))
