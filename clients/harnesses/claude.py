@@ -8,7 +8,7 @@ from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, M
 from teamroom.clients.harnesses.entries import Entry, Item, Put
 from teamroom.clients.harnesses.files import repository_of
 from teamroom.clients.harnesses.hooks import (
-    UNATTENDED,
+    STAYS,
     WAIT_SECONDS,
     command_hook,
     gate_command,
@@ -88,7 +88,7 @@ CLAUDE = Harness(
     snippet=lambda seat: f"claude mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, and an unattended session fails closed. Others report "
     "when it waits for a permission.",
-    wakes=f"A background hook waits for wakes, and wakes an idle session. {UNATTENDED}",
+    wakes=f"A background hook waits for wakes, and wakes an idle session. {STAYS.format('claude')}",
     notes=("Start Claude Code again in this folder: an open session has neither the server nor the hooks.",),
     why=(
         "The server is written where `claude mcp add` writes it: for this user and this project, so no approval is "

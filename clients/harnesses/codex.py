@@ -5,7 +5,7 @@ import shlex
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
 from teamroom.clients.harnesses.entries import Put
 from teamroom.clients.harnesses.hooks import (
-    UNATTENDED,
+    STAYS,
     WAIT_SECONDS,
     command_hook,
     gate_command,
@@ -49,7 +49,7 @@ CODEX = Harness(
     files=_files,
     snippet=lambda seat: f"codex mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, once you have trusted the hooks.",
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('codex')}",
     notes=(
         "Codex reads a folder's config only if the folder is trusted, so join marks it as trusted in your own config.",
         "Codex asks you once whether it may run the hooks: accept them.",

@@ -9,6 +9,7 @@ from teamroom.clients.harnesses.entries import Item, Put
 from teamroom.clients.harnesses.hooks import (
     GATE_SECONDS,
     MILLISECONDS,
+    STAYS,
     UNATTENDED,
     WAIT_SECONDS,
     command_hook,
@@ -56,7 +57,7 @@ GEMINI = Harness(
     files=_gemini,
     snippet=lambda seat: servers(seat, trust=True),
     stops="Its own hook asks the room before every local tool.",
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('acp')}",
     notes=(
         "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
         IN_FOLDER,
@@ -120,7 +121,7 @@ OPENCODE = Harness(
     files=_opencode,
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: _opencode_entry(seat)}}, indent=2),
     stops="A plugin asks the room before every local tool.",
-    wakes="Its listener starts or resumes a session; no hook can.",
+    wakes="Its listener keeps it running with `--adapter opencode`, or starts a run for each wake; no hook can.",
     notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
     why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
 )
@@ -152,9 +153,9 @@ COPILOT = Harness(
     is_users=True,
     snippet=lambda seat: f"copilot mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool.",
-    wakes="Its listener starts or resumes a session; no hook can.",
+    wakes="Its listener keeps it running with `--adapter acp`, or starts a run for each wake; no hook can.",
     notes=(
-        "With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",
+        "With `-p` or `--acp`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",
         "After a pause or a restart of the room, Copilot CLI can drop the room's tools. Then start it again.",
     ),
     why=(

@@ -3,6 +3,7 @@
 The session gets the room as a server of its own: the bridge `teamroom connect`, which every agent can start.
 """
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -63,15 +64,17 @@ class AcpTalk:
         self._started: Started | None = None
 
     async def begin(self) -> None:
-        """Begin a session with the room in it, or load the one that was given."""
+        """Load the session that was given, with the room in it; begin another if the agent refuses that."""
         capabilities = {"fs": {"readTextFile": False, "writeTextFile": False}, "terminal": False}
         found = await self._rpc.call("initialize", protocolVersion=PROTOCOL, clientCapabilities=capabilities)
         where = {"cwd": os.getcwd(), "mcpServers": [self._server]}
         can_load = part(found, "agentCapabilities").get("loadSession") is True
         if self.session is not None and can_load:
-            await self._rpc.call("session/load", sessionId=self.session, **where)
-            self._identity = self.session
-            return
+            with contextlib.suppress(HarnessError):
+                await self._rpc.call("session/load", sessionId=self.session, **where)
+                self._identity = self.session
+                return
+        self.session = None
         made = await self._rpc.call("session/new", **where)
         if not isinstance(made.get("sessionId"), str):
             raise HarnessError("gave its session no id")

@@ -1,7 +1,9 @@
 """Codex as a harness that stays: `codex app-server`, which speaks JSON-RPC on standard input and output."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import anyio
 
@@ -54,14 +56,16 @@ class CodexTalk:
         self._turn: _Turn | None = None
 
     async def begin(self) -> None:
-        """Begin a thread, or resume the one that was given."""
+        """Resume the thread that was given; begin another if Codex refuses that."""
         client = {"name": NAME, "title": "Teamroom", "version": teamroom.__version__}
         await self._rpc.call("initialize", clientInfo=client)
         self._rpc.notify("initialized")
-        where = {"cwd": os.getcwd()}
+        where, found = {"cwd": os.getcwd()}, dict[str, Any]()
         if self.session is not None:
-            found = await self._rpc.call("thread/resume", threadId=self.session, **where)
-        else:
+            with contextlib.suppress(HarnessError):
+                found = await self._rpc.call("thread/resume", threadId=self.session, **where)
+        if not found:
+            self.session = None
             found = await self._rpc.call("thread/start", **where)
         identity = part(found, "thread").get("id")
         if not isinstance(identity, str):

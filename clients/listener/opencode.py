@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 import httpx2
@@ -62,14 +62,18 @@ class OpencodeTalk:
         self._identity = ""
 
     async def begin(self) -> None:
-        """Create a session, or find the one that was given."""
+        """Find the session that was given; create another if OpenCode does not know it."""
         await self._answers.wait()
         async with self._client() as http:
-            made = {"id": self.session} if self.session is not None else await _ask(http, "POST", "/session", {})
-            self._identity = str(made.get("id"))
+            if self.session is not None and SESSION.fullmatch(self.session):
+                with suppress(HarnessError):
+                    await _ask(http, "GET", f"/session/{self.session}")
+                    self._identity = self.session
+                    return
+            self.session = None
+            self._identity = str((await _ask(http, "POST", "/session", {})).get("id"))
             if not SESSION.fullmatch(self._identity):
                 raise HarnessError("gave its session no id")
-            await _ask(http, "GET", f"/session/{self._identity}")
 
     async def turn(self, line: str, started: Started) -> None:
         """Send the line as a prompt once events can be heard; the turn lasts until the session is idle."""
@@ -90,7 +94,7 @@ class OpencodeTalk:
                 elif status == "idle" and has_begun:
                     return
                 await self._hear(http, event, facts)
-        raise HarnessError("ended its stream of events")
+            raise httpx2.ReadError("the stream of events ended")
 
     async def _hear(self, http: httpx2.AsyncClient, event: Json, facts: Json) -> None:
         """Answer what only a person could allow. Raises HarnessError if the turn failed."""
@@ -124,7 +128,7 @@ class OpencodeTalk:
             ) as http:
                 yield http
         except httpx2.TransportError as error:
-            await anyio.sleep(ENDED_SECONDS)
+            await anyio.sleep(2 * ENDED_SECONDS)
             raise HarnessError(f"does not answer ({type(error).__name__})") from None
 
 

@@ -24,6 +24,9 @@ ENDED_SECONDS = 1.0
 LINE_BYTES = 32 << 20
 """The longest line that a harness may print: one with the results of its tools. Longer ones are dropped."""
 
+EXIT_SECONDS = 0.1
+"""How often it is looked whether a harness has exited."""
+
 UNREAD_BYTES = 1 << 20
 """How much a harness may leave unread before it gets no more."""
 
@@ -52,7 +55,7 @@ class Talk(Protocol):
     session: str | None
 
     async def begin(self) -> None:
-        """Begin a session, or resume the one that was given."""
+        """Resume the session that was given, or begin one. If it was refused, `session` is another then."""
         ...
 
     async def turn(self, line: str, started: Started) -> None:
@@ -129,6 +132,26 @@ class Running:
 
     async def read(self) -> None:
         """Take in what the harness prints until it ends; then end what it left behind."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._until_it_exited, tasks.cancel_scope)
+            await self._hear_lines()
+            with anyio.move_on_after(ENDED_SECONDS):
+                await anyio.sleep_forever()
+            tasks.cancel_scope.cancel()
+        await self.child.end_processes(ENDED_SECONDS)
+        await self.child.process.wait()
+        self.gone.set()
+
+    async def _until_it_exited(self, reading: anyio.CancelScope) -> None:
+        """Stop reading once the harness has exited: a process below it may keep its output open."""
+        while True:
+            if self.child.process.returncode is not None:
+                break
+            await anyio.sleep(EXIT_SECONDS)
+        await anyio.sleep(EXIT_SECONDS)  # for what it printed last
+        reading.cancel()
+
+    async def _hear_lines(self) -> None:
         output = self.child.process.stdout
         assert output is not None
         while True:
@@ -140,9 +163,6 @@ class Running:
                     self.talk.hear(line)
             except (ValueError, RecursionError):
                 self.strange_lines += 1
-        await self.child.process.wait()
-        await self.child.end_processes(ENDED_SECONDS)
-        self.gone.set()
 
     @property
     def strange(self) -> str:
@@ -266,7 +286,11 @@ class Supervised:
                     await self.end(ENDED_SECONDS)
         self._in_vain = 0
         self._session = running.talk.session
-        how = "resumed its session" if resumed is not None else "is ready"
+        how = "is ready"
+        if resumed is not None:
+            how = (
+                "resumed its session" if self._session == resumed else "could not resume its session, and began another"
+            )
         say(f"teamroom: {self._harness.name} {how} (process {child.process.pid}).")
 
     def _start_failed(self, resumed: str | None) -> None:

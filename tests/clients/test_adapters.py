@@ -87,15 +87,29 @@ def replace(file: Path, text: str) -> None:
     new.replace(file)
 
 
-@pytest.fixture(params=PROTOCOLS)
-def seat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Seat]:
+@contextlib.contextmanager
+def seated(folder: Path, protocol: str) -> Iterator[Seat]:
     """A room with an agent and somebody who wakes it."""
-    with watched_room(tmp_path) as running:
+    with watched_room(folder) as running:
         running.enroll("builder")
         running.enroll("asker")
-        found = Seat(running, request.param)
+        found = Seat(running, protocol)
         found.does("calls")
         found.starts("as always")
+        yield found
+
+
+@pytest.fixture(params=PROTOCOLS)
+def seat(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Seat]:
+    """An agent with a harness of each protocol."""
+    with seated(tmp_path, request.param) as found:
+        yield found
+
+
+@pytest.fixture
+def any_seat(tmp_path: Path) -> Iterator[Seat]:
+    """An agent with some harness, where the protocol makes no difference."""
+    with seated(tmp_path, "claude") as found:
         yield found
 
 
@@ -117,30 +131,30 @@ def test_each_wake_is_a_turn_of_the_one_harness_that_stays_and_acts_as_the_membe
     assert not [word for turn in turns for word in turn["words"] if "look at" in word]
 
 
-def test_what_comes_during_a_turn_is_one_turn_after_it(seat: Seat) -> None:
-    with seat.listening():
-        hears(seat.room)
-        seat.does("works")
-        wake(seat.room, "begin")
-        seat.turns(1)
-        messages = [wake(seat.room, f"and {number}") for number in range(3)]
-        seat.does("calls")
-        assert messages[-1] in seat.turns(2)[1]["line"] or "and 2 more" in seat.turns(2)[1]["line"]
-        hears(seat.room)
-    assert len(seat.notes("line")) == 2
+def test_what_comes_during_a_turn_is_one_turn_after_it(any_seat: Seat) -> None:
+    with any_seat.listening():
+        hears(any_seat.room)
+        any_seat.does("works")
+        wake(any_seat.room, "begin")
+        any_seat.turns(1)
+        messages = [wake(any_seat.room, f"and {number}") for number in range(3)]
+        any_seat.does("calls")
+        assert messages[-1] in any_seat.turns(2)[1]["line"] or "and 2 more" in any_seat.turns(2)[1]["line"]
+        hears(any_seat.room)
+    assert len(any_seat.notes("line")) == 2
 
 
-def test_a_turn_without_a_call_is_taken_again_and_then_the_owner_is_told(seat: Seat) -> None:
-    seat.does("says nothing")
-    with seat.listening() as process:
-        hears(seat.room)
-        wake(seat.room, "look")
+def test_a_turn_without_a_call_is_taken_again_and_then_the_owner_is_told(any_seat: Seat) -> None:
+    any_seat.does("says nothing")
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        wake(any_seat.room, "look")
         for _ in range(3):
             says(process, "ended without a call to the room")
-        until(lambda: lost_runs(seat.room), "the owner is told")
-        seat.does("calls")
+        until(lambda: lost_runs(any_seat.room), "the owner is told")
+        any_seat.does("calls")
         says(process, "Its wakes are answered.")
-    assert len({turn["process"] for turn in seat.turns(4)}) == 1
+    assert len({turn["process"] for turn in any_seat.turns(4)}) == 1
 
 
 @pytest.mark.parametrize("way", ["dies", "fails"])
@@ -184,27 +198,41 @@ def test_a_harness_that_dies_between_turns_is_started_again_for_the_next_wake(se
     assert resumed(seat)
 
 
-def test_a_harness_that_exits_at_once_is_reported_and_loses_no_wake(seat: Seat) -> None:
-    seat.starts("exits")
-    with seat.listening() as process:
-        says(process, "exited with 7. It is started again for a wake.")
+def test_a_harness_that_has_forgotten_its_session_begins_another_and_loses_no_wake(seat: Seat) -> None:
+    with seat.listening("--session", "ses_0") as process:
         hears(seat.room)
-        message = wake(seat.room, "look")
+        seat.starts("has forgotten")
+        wake(seat.room, "look")
+        says(process, "Its wakes are answered.")
+        os.kill(seat.turns(1)[0]["process"], signal.SIGKILL)
+        says(process, "between turns. It is")
+        message = wake(seat.room, "look again")
+        says(process, "could not resume its session")
+        says(process, "Its wakes are answered.")
+    assert message in seat.notes("line")[-1]["line"]
+
+
+def test_a_harness_that_exits_at_once_is_reported_and_loses_no_wake(any_seat: Seat) -> None:
+    any_seat.starts("exits")
+    with any_seat.listening() as process:
+        says(process, "exited with 7. It is started again for a wake.")
+        hears(any_seat.room)
+        message = wake(any_seat.room, "look")
         for _ in range(2):
             says(process, "exited with 7 after ")
-        seat.starts("as always")
+        any_seat.starts("as always")
         says(process, "Its wakes are answered.")
-    assert message in seat.turns(1)[0]["line"]
+    assert message in any_seat.turns(1)[0]["line"]
 
 
-def test_a_harness_that_answers_with_garbage_alone_is_ended_and_reported(seat: Seat) -> None:
-    seat.starts("is mute")
-    with seat.listening() as process:
+def test_a_harness_that_answers_with_garbage_alone_is_ended_and_reported(any_seat: Seat) -> None:
+    any_seat.starts("is mute")
+    with any_seat.listening() as process:
         says(process, "did not answer within 5 s (it printed 3 lines that are not of its protocol)")
-        (note,) = seat.notes("starts")
+        (note,) = any_seat.notes("starts")
         until(lambda: not lives(note["process"]), "it was ended")
-        seat.starts("as always")
-        wake(seat.room, "look")
+        any_seat.starts("as always")
+        wake(any_seat.room, "look")
         says(process, "Its wakes are answered.")
 
 
@@ -216,36 +244,44 @@ def test_garbage_in_between_harms_no_turn_and_is_not_shown(seat: Seat) -> None:
         assert "garbage" not in says(process, "Its wakes are answered.")
 
 
-def test_a_harness_that_begins_no_turn_is_ended_and_gets_the_wake_again(seat: Seat) -> None:
-    seat.does("is mute")
-    with seat.listening() as process:
-        hears(seat.room)
-        message = wake(seat.room, "look")
+def test_a_harness_that_begins_no_turn_is_ended_and_gets_the_wake_again(any_seat: Seat) -> None:
+    any_seat.does("is mute")
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        message = wake(any_seat.room, "look")
         says(process, "began no turn within 5 s")
-        seat.does("calls")
+        any_seat.does("calls")
         says(process, "Its wakes are answered.")
-    assert all(message in turn["line"] for turn in seat.turns(2))
+    assert all(message in turn["line"] for turn in any_seat.turns(2))
 
 
 @promise("WAK3")
-@pytest.mark.parametrize("in_turn", [True, False])
-def test_a_kill_ends_the_harness_with_all_below_it_within_two_seconds(seat: Seat, in_turn: bool) -> None:
-    seat.does("hangs" if in_turn else "calls")
+def test_a_kill_ends_the_harness_with_all_below_it_within_two_seconds(seat: Seat) -> None:
+    seat.does("hangs")
     with seat.listening() as process:
         hears(seat.room)
         wake(seat.room, "look")
-        processes = [seat.turns(1)[0]["process"]]
-        if in_turn:
-            until(lambda: seat.notes("clings"), "a process below it runs")
-            processes.append(seat.notes("clings")[0]["clings"])
-            until(lambda: seat.room.who("builder")["run"] is not None, "the listener has reported the run")
-        else:
-            says(process, "Its wakes are answered.")
-        begun = time.monotonic()
-        seat.room.owner("kill", target="builder", reason="it ran wild")
-        until(lambda: not any(map(lives, processes)), "all have ended")
-        assert time.monotonic() - begun < KILLED_SECONDS
-        assert process.wait(EVENT_SECONDS) == NOT_AUTHORISED
+        until(lambda: seat.notes("clings"), "a process below it runs")
+        until(lambda: seat.room.who("builder")["run"] is not None, "the listener has reported the run")
+        ends_with_a_kill(seat, process, seat.turns(1)[0]["process"], seat.notes("clings")[0]["clings"])
+
+
+@promise("WAK3")
+def test_a_kill_ends_a_harness_between_turns_within_two_seconds(any_seat: Seat) -> None:
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        wake(any_seat.room, "look")
+        says(process, "Its wakes are answered.")
+        ends_with_a_kill(any_seat, process, any_seat.turns(1)[0]["process"])
+
+
+def ends_with_a_kill(seat: Seat, process: subprocess.Popen[str], *processes: int) -> None:
+    """Kill the member, and see that its processes and its listener end in time."""
+    begun = time.monotonic()
+    seat.room.owner("kill", target="builder", reason="it ran wild")
+    until(lambda: not any(map(lives, processes)), "all have ended")
+    assert time.monotonic() - begun < KILLED_SECONDS
+    assert process.wait(EVENT_SECONDS) == NOT_AUTHORISED
 
 
 @promise("WAK3")
@@ -267,49 +303,49 @@ def test_a_pause_ends_the_harness_if_it_is_told_to_and_a_resume_goes_on_in_its_s
     assert resumed(seat)
 
 
-def test_a_pause_leaves_the_harness_at_work_by_default(seat: Seat) -> None:
+def test_a_pause_leaves_the_harness_at_work_by_default(any_seat: Seat) -> None:
     """The twin of the test before this one."""
-    seat.does("works")
-    with seat.listening() as process:
-        hears(seat.room)
-        wake(seat.room, "work")
-        number = seat.turns(1)[0]["process"]
-        seat.room.owner("pause", target="builder", reason="lunch")
+    any_seat.does("works")
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        wake(any_seat.room, "work")
+        number = any_seat.turns(1)[0]["process"]
+        any_seat.room.owner("pause", target="builder", reason="lunch")
         says(process, "Paused")
         assert lives(number)
 
 
-def test_a_room_that_restarts_during_a_turn_loses_nothing(seat: Seat) -> None:
-    port = seat.room.url.rpartition(":")[2]
-    seat.does("works")
-    with seat.listening() as process:
-        hears(seat.room)
-        wake(seat.room, "work")
-        seat.turns(1)
-        seat.room.running.stop()
+def test_a_room_that_restarts_during_a_turn_loses_nothing(any_seat: Seat) -> None:
+    port = any_seat.room.url.rpartition(":")[2]
+    any_seat.does("works")
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        wake(any_seat.room, "work")
+        any_seat.turns(1)
+        any_seat.room.running.stop()
         says(process, "Waiting until it answers")
-        with up(seat.room.folder / "room", "--port", port) as again:
-            seat.room.running = again
-            hears(seat.room)
-            seat.does("calls")
+        with up(any_seat.room.folder / "room", "--port", port) as again:
+            any_seat.room.running = again
+            hears(any_seat.room)
+            any_seat.does("calls")
             says(process, "Its wakes are answered.")
-            wake(seat.room, "look again")
+            wake(any_seat.room, "look again")
             says(process, "Its wakes are answered.")
-    assert len({turn["process"] for turn in seat.turns(2)}) == 1
+    assert len({turn["process"] for turn in any_seat.turns(2)}) == 1
 
 
-def test_the_harness_ends_with_its_listener_and_the_listener_with_its_starter(seat: Seat) -> None:
-    command = [sys.executable, FAKE, seat.protocol, str(seat.room.folder)]
-    words = ["--as", "builder", "--adapter", seat.protocol, "--", *command]
+def test_the_harness_ends_with_its_listener_and_the_listener_with_its_starter(any_seat: Seat) -> None:
+    command = [sys.executable, FAKE, any_seat.protocol, str(any_seat.room.folder)]
+    words = ["--as", "builder", "--adapter", any_seat.protocol, "--", *command]
     listener = [sys.executable, "-m", "tests.support.quick_listen", *words]
     starts = f"import subprocess, time; print(subprocess.Popen({listener!r}).pid, flush=True); time.sleep(600)"
-    environment = shell(seat.room).environment
+    environment = shell(any_seat.room).environment
     with subprocess.Popen([sys.executable, "-c", starts], env=environment, cwd=ROOT, stdout=subprocess.PIPE) as parent:
-        hears(seat.room)
-        until(lambda: seat.notes("starts"), "the harness started")
+        hears(any_seat.room)
+        until(lambda: any_seat.notes("starts"), "the harness started")
         parent.kill()
         parent.wait()
-    until(lambda: not lives(seat.notes("starts")[0]["process"]), "it ended")
+    until(lambda: not lives(any_seat.notes("starts")[0]["process"]), "it ended")
 
 
 # ------------------------------------------------------------------ permissions of ACP
@@ -319,15 +355,11 @@ def test_the_harness_ends_with_its_listener_and_the_listener_with_its_starter(se
 def test_opencode_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and_nothing_else(
     tmp_path: Path, options: tuple[str, ...], answer: str
 ) -> None:
-    with watched_room(tmp_path) as room:
-        room.enroll("builder")
-        room.enroll("asker")
-        seat = Seat(room, "opencode")
-        seat.starts("as always")
+    with seated(tmp_path, "opencode") as seat:
         seat.does("asks")
         with seat.listening(*options):
-            hears(room)
-            wake(room, "look")
+            hears(seat.room)
+            wake(seat.room, "look")
             until(lambda: len(seat.notes("answer")) >= 2, "it was answered")
     found = {note["title"].split("/")[2]: note["answer"] for note in seat.notes("answer")}
     assert found == {"per_teamroomcheckin": answer, "per_bash": "reject"}
@@ -337,15 +369,11 @@ def test_opencode_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and_not
 def test_an_acp_agent_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and_nothing_else(
     tmp_path: Path, options: tuple[str, ...], answer: str
 ) -> None:
-    with watched_room(tmp_path) as room:
-        room.enroll("builder")
-        room.enroll("asker")
-        seat = Seat(room, "acp")
-        seat.starts("as always")
+    with seated(tmp_path, "acp") as seat:
         seat.does("asks")
         with seat.listening(*options):
-            hears(room)
-            wake(room, "look")
+            hears(seat.room)
+            wake(seat.room, "look")
             until(lambda: len(seat.notes("answer")) == 3, "it was answered")
     assert [note["answer"] for note in seat.notes("answer")][:3] == [answer, "reject_once", -32601]
 
@@ -368,10 +396,10 @@ def test_only_an_exact_title_is_a_tool_of_the_room(title: object, kind: str | No
     assert is_rooms_call({"title": title, "kind": kind}) == is_so
 
 
-def test_an_adapter_needs_its_harness_and_takes_no_hook(seat: Seat) -> None:
+def test_an_adapter_needs_its_harness_and_takes_no_hook(any_seat: Seat) -> None:
     hook = ["--adapter", "claude", "--once", "--format", "claude"]
     for words, code in ((["--adapter", "acp"], USAGE), (hook, FAILED), ([], USAGE)):
-        done = shell(seat.room).run("listen", "--as", "builder", *words)
+        done = shell(any_seat.room).run("listen", "--as", "builder", *words)
         assert (done.code, "--adapter with a harness" in done.err) == (code, True)
-    done = shell(seat.room).run("listen", "--as", "builder", "--adapter", "claude", "--", "no-such-command")
+    done = shell(any_seat.room).run("listen", "--as", "builder", "--adapter", "claude", "--", "no-such-command")
     assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)

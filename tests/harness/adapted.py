@@ -18,11 +18,15 @@ from tests.support.watching import until
 
 @dataclass(frozen=True)
 class Adapted:
-    """A harness, the adapter that drives it, and the words of its command after the program."""
+    """A harness, the adapter that drives it, and the words of its command after the program.
+
+    `resumes`: whether it still knows a session whose process was killed.
+    """
 
     harness: Harness
     adapter: str
     words: Callable[[Seat], Sequence[str]]
+    resumes: bool = True
 
     @property
     def name(self) -> str:
@@ -35,7 +39,7 @@ ADAPTED = (
     Adapted(CODEX, "codex", lambda seat: []),
     Adapted(OPENCODE, "opencode", lambda seat: []),
     Adapted(OPENCODE, "acp", lambda seat: ["acp"]),
-    Adapted(GEMINI_CLI, "acp", lambda seat: ["--acp", "-m", "gemini-2.5-pro"]),
+    Adapted(GEMINI_CLI, "acp", lambda seat: ["--acp", "-m", "gemini-2.5-pro"], resumes=False),
     Adapted(COPILOT_CLI, "acp", lambda seat: ["--acp", "--allow-tool", "teamroom"]),
 )
 

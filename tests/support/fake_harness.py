@@ -32,6 +32,11 @@ def does() -> str:
     return (FOLDER / "does").read_text()
 
 
+def has_forgotten() -> bool:
+    """Whether this harness knows no session of an earlier one."""
+    return (FOLDER / "starts").read_text() == "has forgotten"
+
+
 def note(**facts: Any) -> None:
     """Note something for the test."""
     with (FOLDER / "notes").open("a") as file:
@@ -114,6 +119,8 @@ def say(**message: Any) -> None:
 def claude() -> None:
     """Take turns as `claude -p` with streams of JSON does."""
     session = WORDS[WORDS.index("--resume") + 1] if "--resume" in WORDS else SESSION
+    if "--resume" in WORDS and has_forgotten():
+        sys.exit(1)
     for text in sys.stdin:
         message = json.loads(text)
         if message["type"] == "control_request":
@@ -143,6 +150,9 @@ def acp() -> None:
             variables = {one["name"]: one["value"] for one in server["env"]}
             note(asked=method, bridge=server["args"], session=params.get("sessionId"))
             reply = {"sessionId": SESSION} if method == "session/new" else {}
+            if method == "session/load" and has_forgotten():
+                say(jsonrpc="2.0", id=message["id"], error={"code": -32603, "message": "No such session"})
+                continue
         elif method == "session/prompt":
             reply = {"stopReason": prompt(params, variables)}
         else:
@@ -180,6 +190,9 @@ def codex() -> None:
             continue
         if method != "turn/start":
             note(asked=method, session=params.get("threadId"))
+            if method == "thread/resume" and has_forgotten():
+                say(id=message["id"], error={"code": -32600, "message": "No such thread"})
+                continue
             say(id=message["id"], result={"thread": {"id": params.get("threadId", SESSION)}})
             continue
         count += 1
@@ -209,7 +222,7 @@ class OpencodeServer(BaseHTTPRequestHandler):
             return
         if self.path != "/event":
             note(asked=self.path, session=self.path.rpartition("/")[2])
-            self.answer(200, {"id": "ses_1"})
+            self.answer(404 if has_forgotten() else 200, {"id": "ses_1"})
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
