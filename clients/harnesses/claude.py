@@ -93,7 +93,6 @@ CLAUDE = Harness(
     "when it waits for a permission.",
     wakes=f"A background hook waits for wakes, and wakes an idle session. {STAYS.format('claude')}",
     notes=("Start Claude Code again in this folder: an open session has neither the server nor the hooks.",),
-    tried="run with the real program",
     why=(
         "The server is written where `claude mcp add` writes it: for this user and this project, so no approval is "
         "asked for and nothing is committed. That command also writes eight other keys, a backup and telemetry, which "

@@ -66,7 +66,6 @@ CODEX = Harness(
         "While the hook waits for a wake, Codex shows the turn as busy.",
         "The files are in this folder. They hold no secret, but paths of this machine: do not commit them.",
     ),
-    tried="run with the real program",
     why=(
         "`codex mcp add` writes for all folders at once, and each folder has its own identity, so join writes the "
         "folder's own config. The stdio bridge needs no variable, so two harnesses in one terminal share no token."

@@ -183,7 +183,8 @@ class Hooks:
         if self._reports.note(passage, format_, hook, now):
             self.on_due(now + self._settings.presence_write_seconds)
         stop = passage.stop
-        if not hook.asks or (is_own_tool(hook.tool) and (stop is None or not stop.is_over)):
+        leaves_to_room = stop is None or not stop.is_over or harness.hides_reason
+        if not hook.asks or (is_own_tool(hook.tool) and leaves_to_room):
             return {}
         if stop is not None:
             return harness.deny(stop.why, stop.is_over)

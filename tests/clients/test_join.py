@@ -471,7 +471,7 @@ def test_print_and_dry_run_change_nothing(desk: Desk, key: str) -> None:
     printed = desk.join(key, "--print")
     assert printed.code == 0, printed.err
     assert any(word in printed.out for word in ("connect", "/mcp"))
-    assert f"({HARNESSES[key].tried})" in printed.out
+    assert f"({HARNESSES[key].how_tried})" in printed.out
     if not HARNESSES[key].is_chat:
         assert desk.join(key, "--dry-run").code == 0
     assert desk.files() == {desk.folder.name: (0o755, "")}

@@ -109,6 +109,6 @@ PLANNED: dict[str, str] = {
     "REM1": "several servers on one room",
     "WAK3": "the gates of harnesses that no test here runs",
     "WAK4": "harnesses whose hooks say nothing of their prompts",
-    "SAF2": "webhooks, which do not exist yet",
+    "SAF2": "webhooks of the server itself, which do not exist yet",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""
