@@ -30,6 +30,7 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
         "overnight",
         "plants",
         "policy",
+        "rules",
         "health",
         "channels",
     )

@@ -130,8 +130,8 @@ with evidence (act) as (
     values ('accept'), ('answer_hand_off'), ('authorize'), ('claim_task'), ('complete_task'), ('create_task'), ('decide'),
         ('enroll'),
         ('hand_off'), ('import_task'), ('kill'), ('notify'), ('pause'), ('plant'), ('post_message'), ('redact'),
-        ('repair'), ('request_decision'), ('resume'), ('review_task'), ('revoke'), ('set_policy'), ('sign_in'),
-        ('update_task')
+        ('repair'), ('request_decision'), ('require_approval'), ('resume'), ('review_task'), ('revoke'),
+        ('set_policy'), ('sign_in'), ('update_task')
 )
 select entry_age.seq, entry_age.at
 from entry_age
