@@ -103,6 +103,9 @@ class Harness:
     works in. `variables`: what it sets for the commands that it runs. `is_users`: it has one config for all folders,
     so that its identity is the same in each. `files`: what a join writes; None if it only prints.
 
+    `wakes_open_session`: a hook that join writes wakes a session that a person has open. `run`: the command of one run
+    for a wake, as a listener gets it; () if join knows none.
+
     `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do, and
     `why` why its config is written as it is. `tried`: where that is from, for a harness that no test here runs.
     """
@@ -121,6 +124,8 @@ class Harness:
     variables: tuple[str, ...] = ()
     is_users: bool = False
     is_chat: bool = False
+    wakes_open_session: bool = False
+    run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from teamroom.clients.harnesses.hooks import (
     WAIT_SECONDS,
     command_hook,
     gate_command,
+    report_hooks,
     wake_command,
     wake_hooks,
 )
@@ -30,6 +31,13 @@ def servers(seat: Seat, key: str = "mcpServers", **more: Any) -> str:
 # ------------------------------------------------------------------ Gemini CLI
 
 
+GEMINI_REPORTS = ("AfterTool", "Notification", "AfterAgent", "SessionEnd")
+"""The events that tell the room what Gemini CLI is doing. Its one notification is that it waits for a permission.
+
+`PreCompress` comes before each turn, also if nothing is compressed.
+"""
+
+
 def _gemini(seat: Seat) -> list[ConfigFile]:
     machine, wake = seat.machine, wake_command(seat, "gemini")
     return [
@@ -39,6 +47,7 @@ def _gemini(seat: Seat) -> list[ConfigFile]:
                 seat.server(trust=True),
                 *wake_hooks(seat, command_hook("AfterAgent", wake, WAIT_SECONDS * MILLISECONDS)),
                 command_hook("BeforeTool", gate_command(seat, "gemini"), GATE_SECONDS * MILLISECONDS, ".*"),
+                *report_hooks(seat, "gemini", GEMINI_REPORTS, GATE_SECONDS * MILLISECONDS),
             ),
         ),
         ConfigFile(
@@ -54,9 +63,11 @@ GEMINI = Harness(
     homes=(".gemini",),
     marks=(".gemini", "GEMINI.md"),
     variables=("GEMINI_CLI",),
+    wakes_open_session=True,
+    run=("gemini", "--yolo", "-p", "{wake}"),
     files=_gemini,
     snippet=lambda seat: servers(seat, trust=True),
-    stops="Its own hook asks the room before every local tool.",
+    stops="Its own hook asks the room before every local tool. Others report when it waits for a permission.",
     wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('acp')}",
     notes=(
         "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
@@ -72,14 +83,36 @@ GEMINI = Harness(
 # ------------------------------------------------------------------ OpenCode
 
 PLUGIN = """\
-// Written by teamroom join. It asks the room before every local tool. To remove it: teamroom leave opencode
-import {{ execFileSync }} from "node:child_process";
+// Written by teamroom join. It asks the room before every local tool, and tells it when a permission is asked for.
+// To remove it: teamroom leave opencode
+import {{ execFile, execFileSync }} from "node:child_process";
 
 const GATE = {gate};
 
-export const Teamroom = async () => ({{
+const SAYS = {{
+  "permission.asked": "PermissionRequest",
+  "permission.replied": "PostToolUse",
+  "session.compacted": "PostToolUse",
+  "session.idle": "Stop",
+}};
+
+const report = (said) => {{
+  const told = execFile(GATE[0], GATE.slice(1), {{ timeout: {timeout} }}, () => {{}});
+  told.stdin.on("error", () => {{}});
+  told.stdin.end(JSON.stringify(said));
+}};
+
+export const Teamroom = async ({{ directory }}) => ({{
+  event: async ({{ event }}) => {{
+    if (event.type in SAYS) {{
+      report({{ hook_event_name: SAYS[event.type], tool: event.properties?.permission }});
+    }}
+  }},
+  "tool.execute.after": async (input) => {{
+    report({{ hook_event_name: "PostToolUse", tool: input.tool }});
+  }},
   "tool.execute.before": async (input, output) => {{
-    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID }};
+    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID, cwd: directory }};
     const asked = JSON.stringify({{ hook_event_name: "PreToolUse", ...call }});
     let answer = {{}};
     try {{
@@ -118,9 +151,10 @@ OPENCODE = Harness(
     homes=(".config/opencode", ".opencode"),
     marks=("opencode.json", "opencode.jsonc", ".opencode"),
     variables=("OPENCODE", "OPENCODE_CLIENT"),
+    run=("opencode", "run", "{wake}"),
     files=_opencode,
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: _opencode_entry(seat)}}, indent=2),
-    stops="A plugin asks the room before every local tool.",
+    stops="A plugin asks the room before every local tool, and reports when it waits for a permission.",
     wakes="Its listener keeps it running with `--adapter opencode`, or starts a run for each wake; no hook can.",
     notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
     why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
@@ -130,6 +164,10 @@ OPENCODE = Harness(
 # ------------------------------------------------------------------ Copilot CLI
 
 
+COPILOT_REPORTS = ("PostToolUse", "Notification", "Stop", "SessionEnd")
+"""The events that tell the room what Copilot CLI is doing. Under such names, it says which event it is."""
+
+
 def _copilot(seat: Seat) -> list[ConfigFile]:
     home = seat.machine.home / ".copilot"
     gate = {"type": "command", "bash": gate_command(seat, "copilot"), "timeoutSec": GATE_SECONDS}
@@ -137,7 +175,11 @@ def _copilot(seat: Seat) -> list[ConfigFile]:
         ConfigFile(home / "mcp-config.json", entries=(seat.server(type="local", tools=["*"]),)),
         ConfigFile(
             home / "hooks" / "teamroom.json",
-            entries=(Put(("version",), 1), Item(("hooks", "preToolUse"), gate, str(gate["bash"]))),
+            entries=(
+                Put(("version",), 1),
+                Item(("hooks", "preToolUse"), gate, str(gate["bash"])),
+                *(Item(("hooks", event), gate, str(gate["bash"])) for event in COPILOT_REPORTS),
+            ),
         ),
     ]
 
@@ -149,10 +191,11 @@ COPILOT = Harness(
     homes=(".copilot",),
     marks=(".github/copilot-instructions.md",),
     variables=("COPILOT_CLI", "COPILOT_AGENT_SESSION_ID"),
+    run=("copilot", "--allow-tool", ENTRY, "-p", "{wake}"),
     files=_copilot,
     is_users=True,
     snippet=lambda seat: f"copilot mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
-    stops="Its own hook asks the room before every local tool.",
+    stops="Its own hook asks the room before every local tool. Others report when it waits for a permission.",
     wakes="Its listener keeps it running with `--adapter acp`, or starts a run for each wake; no hook can.",
     notes=(
         "With `-p` or `--acp`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",
@@ -169,6 +212,10 @@ COPILOT = Harness(
 # ------------------------------------------------------------------ Qwen Code
 
 
+QWEN_REPORTS = ("PostToolUse", "Notification", "PreCompact", "Stop", "SessionEnd")
+"""The events that tell the room what Qwen Code is doing. A kind of notification says that it waits for a permission."""
+
+
 def _qwen(seat: Seat) -> list[ConfigFile]:
     return [
         ConfigFile(
@@ -177,6 +224,7 @@ def _qwen(seat: Seat) -> list[ConfigFile]:
                 seat.server(trust=True),
                 *wake_hooks(seat, command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS)),
                 command_hook("PreToolUse", gate_command(seat, "qwen"), matcher="*"),
+                *report_hooks(seat, "qwen", QWEN_REPORTS),
             ),
         )
     ]
@@ -189,12 +237,14 @@ QWEN = Harness(
     homes=(".qwen",),
     marks=(".qwen", "QWEN.md"),
     variables=("QWEN_CODE", "QWEN_CODE_SESSION_ID"),
+    wakes_open_session=True,
+    run=("qwen", "--allowed-tools", f"mcp__{ENTRY}", "-p", "{wake}"),
     files=_qwen,
     is_users=True,
     snippet=lambda seat: f"qwen mcp add -s user {ENTRY} {shlex.join(seat.bridge[:1])} -- {shlex.join(seat.bridge[1:])}",
     stops=(
         "Its own hook asks the room before every local tool. Qwen Code fails open: if the hook itself fails, the tool "
-        "runs, also unattended."
+        "runs, also unattended. Other hooks report when it waits for a permission."
     ),
     wakes=(
         f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED} Or leave out the hook: "
@@ -217,6 +267,8 @@ def _vibe(seat: Seat) -> list[ConfigFile]:
     gate, wake = gate_command(seat, "vibe"), wake_command(seat, "vibe")
     hooks = (
         _vibe_hook("teamroom-gate", "pre_tool", gate, GATE_SECONDS, match="*", strict=seat.is_unattended),
+        _vibe_hook("teamroom-tool", "post_tool", gate, GATE_SECONDS, match="*"),
+        _vibe_hook("teamroom-turn", "post_agent", gate, GATE_SECONDS),
         *wake_hooks(seat, _vibe_hook("teamroom-wake", "post_agent", wake, WAIT_SECONDS)),
     )
     return [
@@ -240,6 +292,8 @@ VIBE = Harness(
     homes=(".vibe",),
     marks=(".vibe",),
     variables=("VIBE_APP_SERVER_BIN",),
+    wakes_open_session=True,
+    run=("vibe", "--auto-approve", "-p", "{wake}"),
     files=_vibe,
     is_users=True,
     snippet=lambda seat: (

@@ -38,6 +38,11 @@ class Driver(Protocol):
         ...
 
     @property
+    def program(self) -> str:
+        """The program that takes the turns, without its folder; the room shows where it runs."""
+        ...
+
+    @property
     def describes(self) -> str:
         """What a wake does, as a sentence for the owner."""
         ...

@@ -28,6 +28,7 @@ from teamroom.clients.session.protocol import RUN_ENDED, WOKE
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import plain, say
+from teamroom.clients.session.whereabouts import Whereabouts
 
 BEAT_SECONDS = 10.0
 """How often the listener looks at the run and sends a heartbeat while a turn is on."""
@@ -87,7 +88,8 @@ class Listener:
         self._done, self._stops_on_pause = done, stops_on_pause
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
-        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), tell=self._tell)
+        where = Whereabouts(driver.program)
+        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), where=where, tell=self._tell)
         self._driver, self._parent = driver, parent
         self._paused = anyio.Event()
         self._heard = 0

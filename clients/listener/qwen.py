@@ -84,6 +84,7 @@ class QwenSession:
     """The driver that wakes the newest open session of a folder."""
 
     turn = "Qwen Code's turn"
+    program = "qwen"
 
     def __init__(self, token: str, folder: Path, home: Path, clock: Clock, make_id: Ids = random_id) -> None:
         """`home`: Qwen Code's own folder. `token`: of the controller that its user added."""

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -23,6 +24,9 @@ ENDED_SECONDS = 1.0
 
 LINE_BYTES = 32 << 20
 """The longest line that a harness may print: one with the results of its tools. Longer ones are dropped."""
+
+SHOWN = 100
+"""How much of the id of a session is shown."""
 
 EXIT_SECONDS = 0.1
 """How often it is looked whether a harness has exited."""
@@ -186,6 +190,11 @@ class Supervised:
         return f"the turn of {self._harness.name}"
 
     @property
+    def program(self) -> str:
+        """The program that is started."""
+        return Path(self._command[0]).name
+
+    @property
     def describes(self) -> str:
         """What a wake does."""
         return f"A wake is a turn of {self._harness.name}, which stays between turns: {plain(self._command[0])}"
@@ -238,7 +247,13 @@ class Supervised:
             await self.end(ENDED_SECONDS)  # nobody knows what it would do with a further line
             raise
         finally:
-            self._session = running.talk.session
+            self._know_session(running.talk.session)
+
+    def _know_session(self, session: str | None) -> None:
+        """Keep the session, and say once which it is: a later listener can resume it."""
+        if session is not None and session != self._session:
+            say(f"teamroom: {self._harness.name} keeps this in its session: --session {plain(session[:SHOWN])}")
+        self._session = session
 
     # -------------------------------------------------------------- its process
 

@@ -54,6 +54,7 @@ class Webhook:
     """The driver that posts each batch of wakes to a receiver."""
 
     turn = "the receiver's turn"
+    program = "webhook"
     movement: Movement | None = None
 
     def __init__(self, url: str, key: bytes, now: Now) -> None:

@@ -144,6 +144,21 @@ def test_what_comes_during_a_turn_is_one_turn_after_it(any_seat: Seat) -> None:
     assert len(any_seat.notes("line")) == 2
 
 
+@promise("ID1")
+def test_a_renamed_member_gets_its_harness_anew_under_its_new_name_in_the_same_session(any_seat: Seat) -> None:
+    with any_seat.listening() as process:
+        hears(any_seat.room)
+        wake(any_seat.room, "look")
+        says(process, f"--session {fake_harness.SESSION}")
+        says(process, "Its wakes are answered.")
+        assert any_seat.room.owner("enroll", name="builder", rename="mason")["renamed"]
+        wake(any_seat.room, "look again")
+        says(process, "Its wakes are answered.")
+        assert [turn["member"] for turn in any_seat.turns(2)] == ["builder", "mason"]
+        assert not lives(any_seat.turns(2)[0]["process"])
+    assert resumed(any_seat)
+
+
 def test_a_turn_without_a_call_is_taken_again_and_then_the_owner_is_told(any_seat: Seat) -> None:
     any_seat.does("says nothing")
     with any_seat.listening() as process:

@@ -27,6 +27,8 @@ OPENS_OF = {
 ALLOWED: dict[str, str] = {
     "clients/bridge/connect.py _read_frames": "standard input",
     "clients/gate/gate.py host_of": "the address that the server announced, which is only named to the socket",
+    "clients/gate/gate.py kept_mark": "the mark of the rules that the gate keeps, which only says whether to send them",
+    "clients/gate/kept_rules.py keep_rules": "the folder of members' tokens, where a token came from elsewhere",
     "clients/gate/gate.py saved_token": "a token, whose owner and mode it checks, without the modules that do it here",
     "clients/harnesses/files.py find_config": "a harness's config, which its user may share; its owner is judged here",
     "clients/harnesses/verified.py load": "the record of what tests verified, which is part of the package",
@@ -37,6 +39,9 @@ ALLOWED: dict[str, str] = {
     "clients/listener/movement.py _written_by": "the same",
     "clients/doctor/machine.py _commands": "the kernel's list of processes",
     "clients/session/lineage.py _read": "the kernel's list of processes",
+    "clients/session/whereabouts.py _read": "git's own files of a checkout, of which a branch and a commit are read",
+    "clients/shell/join_proof.py _listening": "a new folder for what a listener prints, which ends with it",
+    "clients/shell/join_proof.py _show_log": "the file in it",
     "clients/watchdog/processes.py life_of_machine": "the kernel's list of processes",
     "clients/watchdog/machine.py _head": "the pid file of a runtime, which is the runtime's",
     "clients/shell/capabilities.py _plant_in_file": "a planted value, which members read; its draft is a new file",
