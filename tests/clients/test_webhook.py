@@ -35,7 +35,7 @@ NOW = 1_795_424_400.0
 WAKE = {"seq": 7, "reason": "mention", "subject": "M-1", "from": "olga", "line": "@builder how far?", "count": 1}
 BATCH = Batch("builder", 7, [WAKE], {})
 
-HANG_SECONDS = 0.3
+HANG_SECONDS = 1.0
 
 
 @dataclass
@@ -156,7 +156,8 @@ async def test_a_receiver_that_hangs_is_left_after_a_bound_and_the_turn_failed(m
     monkeypatch.setattr(webhook, "ANSWER_SECONDS", HANG_SECONDS)
     with receiving(0) as receiver:
         ended, said = await take(receiver.url)
-    assert (ended.code, said, len(receiver.got)) == (1, [], TRIES)
+    assert (ended.code, said) == (1, [])
+    assert 1 <= len(receiver.got) <= TRIES, "on a busy machine, a try can end before it is sent"
     assert "did not answer" in ended.words
 
 

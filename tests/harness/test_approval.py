@@ -11,6 +11,7 @@ from tests.harness.harnesses import Agent, Seat
 from tests.harness.room import RoomOfProcesses, free_port, served_room
 from tests.harness.script import RunCommand, Seen, Step, Thought, Turn
 from tests.harness.test_gate import unless_missing, with_options
+from tests.harness.verifying import verifying
 from tests.support.promises import promise
 
 pytestmark = [promise("DEC4"), pytest.mark.harness]
@@ -30,7 +31,7 @@ def test_a_call_waits_for_a_person_passes_once_and_then_waits_again(tmp_path: Pa
     gated = with_options(gated)
     folder = tmp_path / "work"
     folder.mkdir()
-    with served_room(tmp_path / "room", free_port(), {}) as served:
+    with verifying(gated.harness.command, "approval"), served_room(tmp_path / "room", free_port(), {}) as served:
         room = served.room
         enrolled = room.enroll("builder")
         room.owner("require_approval", to="builder", match="Bash(touch asked*)")
@@ -51,20 +52,20 @@ def test_a_call_waits_for_a_person_passes_once_and_then_waits_again(tmp_path: Pa
                     (folder / "asked").unlink()
                 thought.end()
             seen = at_work.finish()
-    assert there["asked"] == ["free"], "what no rule matches passes"
-    assert there["allowed"] == ["free"], "what nobody has allowed does not"
-    assert there["again"] == ["asked", "free"], "what a person allowed passes"
-    assert files(folder) == ["free"], "and it passes once"
-    assert "waits for D-1" in seen[1], "the model reads which decision it waits for"
-    assert "@olga can decide" in seen[1]
-    assert "D-1 let this call pass once" in seen[3]
-    assert "waits for D-2" in seen[3]
-    assert "waits for D-3" in seen[4], "one byte more is another call"
-    assert "touch asked" in shown["question"]
-    whole = json.loads(shown["detail"].split("The whole input:\n")[1])
-    given = json.loads(whole) if isinstance(whole, str) else whole
-    assert "touch asked" in (given.get("command"), given.get("cmd"))
-    assert str(folder) in shown["detail"], "the person reads in which folder"
+        assert there["asked"] == ["free"], "what no rule matches passes"
+        assert there["allowed"] == ["free"], "what nobody has allowed does not"
+        assert there["again"] == ["asked", "free"], "what a person allowed passes"
+        assert files(folder) == ["free"], "and it passes once"
+        assert "waits for D-1" in seen[1], "the model reads which decision it waits for"
+        assert "@olga can decide" in seen[1]
+        assert "D-1 let this call pass once" in seen[3]
+        assert "waits for D-2" in seen[3]
+        assert "waits for D-3" in seen[4], "one byte more is another call"
+        assert "touch asked" in shown["question"]
+        whole = json.loads(shown["detail"].split("The whole input:\n")[1])
+        given = json.loads(whole) if isinstance(whole, str) else whole
+        assert "touch asked" in (given.get("command"), given.get("cmd"))
+        assert str(folder) in shown["detail"], "the person reads in which folder"
 
 
 def run(name: str) -> Step:

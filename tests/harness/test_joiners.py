@@ -86,7 +86,7 @@ def test_after_a_join_alone_it_calls_as_its_member_and_a_leave_removes_only_the_
     with joined(tmp_path, monkeypatch, harness, "--unattended") as it:
         written = configs(it.home)
         decided = Thought()
-        with verifying(harness.command, "joins", "calls", "approval"):
+        with verifying(harness.command, "joins", "calls", "decision"):
             steps = [use("check_in"), use("post_message", text=TEXT), ask, decided.before(use("check_in"))]
             with it.agent.at_work(*steps) as run:
                 decided.wait()
