@@ -296,14 +296,18 @@ class Room:
         return self._mcp(
             self.door,
             self.waiting,
+            self.supervisor.nudge,
             on_subscriptions_listen=listening.listen,
             on_subscribe_resource=listening.subscribe,
             on_unsubscribe_resource=listening.unsubscribe,
         )
 
-    def mcp_without_streams(self, door: Door) -> Server[object]:
-        """The same over a door of another event loop, without what waits or streams."""
-        return self._mcp(door, None)
+    def mcp_without_streams(self, door: Door, nudge: Callable[[float], object]) -> Server[object]:
+        """The same over a door of another event loop, without what waits or streams.
+
+        `nudge`: tells the supervisor when something is due.
+        """
+        return self._mcp(door, None, nudge)
 
     def visits(self) -> Visits:
         """What browsers are answered: the page, over the one door."""
@@ -315,7 +319,9 @@ class Room:
         self.on_changed = page.changed
         return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
 
-    def _mcp(self, door: Door, waiting: Waiting | None, **streams: Any) -> Server[object]:
+    def _mcp(
+        self, door: Door, waiting: Waiting | None, nudge: Callable[[float], object], **streams: Any
+    ) -> Server[object]:
         asking = Asking(door, self.bus, self.settings)
         tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
         resources = ResourceServer(door, caller_of, self.faults)
@@ -323,6 +329,7 @@ class Room:
         return mcp_server(
             instructions_for,
             seal_answers(self.notary.secret, f"teamroom {self._made_at}", caller_of),
+            partial(self.supervisor.runtimes.hear, on_due=nudge),
             on_list_tools=tools.list,
             on_call_tool=tools.call,
             on_list_resources=resources.list,

@@ -5,6 +5,7 @@ A modern request (2026-07-28) contains its version, and headers repeat it. An ol
 restarted, it continues the session without its subscriptions: the bridge renews them once the stream is open again.
 """
 
+import contextlib
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,7 @@ from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
     INVALID_REQUEST,
     PARSE_ERROR,
+    RUNTIME,
     SESSION_HEADER,
     VERSION_HEADER,
     read_answer,
@@ -31,6 +33,7 @@ from teamroom.clients.session.protocol import (
     token_headers,
 )
 from teamroom.clients.session.streams import http_client
+from teamroom.clients.session.whereabouts import Whereabouts
 
 SEND_SECONDS = 30.0
 NOTIFY_SECONDS = 10.0
@@ -38,6 +41,9 @@ NOTIFY_SECONDS = 10.0
 
 DRAIN_SECONDS = 1.0
 """How long calls in flight may take after standard input has ended."""
+
+SAY_WHERE_SECONDS = 240.0
+"""How often the bridge says where it runs while its client calls."""
 
 LISTEN_AGAIN_SECONDS = (1.0, 15.0)
 """The first and the longest wait before the push stream is reopened."""
@@ -86,6 +92,7 @@ class Bridge:
         self._name = name.removeprefix("@")
         self._write = write
         self._say = say
+        self._where = Whereabouts()
         self._token = ""
         self._is_admitted = False
         self._admitting = anyio.Lock()
@@ -134,6 +141,8 @@ class Bridge:
             await self._write(error(None, INVALID_REQUEST, "Send one JSON-RPC message per line."))
             return
         frame = Frame(line, message)
+        if (client := frame.client)[0]:
+            self._where.harness, self._where.version = client
         if frame.is_request:
             flight = InFlight(frame)
             self._in_flight[frame.key] = flight
@@ -160,6 +169,7 @@ class Bridge:
         try:
             with flight.scope:
                 await self._admit()
+                self._say_where()
                 await self._ask(frame, flight)
         except Failure as failure:
             if isinstance(failure, UnprovenError):
@@ -307,7 +317,7 @@ class Bridge:
             if self._is_admitted:
                 return
             self._token = self._read_token()
-            me = await self._who_am_i()
+            me = await self._who_am_i(self._where.due(0.0))
             name = str(me["name"])
             check_member(self._name, me, "Connect", {"code": "not_allowed"})
             check_kind(self._place, me)
@@ -318,8 +328,20 @@ class Bridge:
     def _read_token(self) -> str:
         return member_token(self._place, self._name)
 
-    async def _who_am_i(self) -> dict[str, Any]:
-        request = read_resource("teamroom://me")
+    def _say_where(self) -> None:
+        """Say where this process runs, now and then, while its client calls: in a request of its own.
+
+        The client's frames stay as they are.
+        """
+        if (found := self._where.due(SAY_WHERE_SECONDS)) is not None:
+            self._tasks.start_soon(self._tell_room, found)
+
+    async def _tell_room(self, where: dict[str, str]) -> None:
+        with contextlib.suppress(Failure, httpx2.TransportError, TimeoutError), anyio.fail_after(NOTIFY_SECONDS):
+            await self._who_am_i(where)
+
+    async def _who_am_i(self, where: dict[str, str] | None = None) -> dict[str, Any]:
+        request = read_resource("teamroom://me", None if where is None else {RUNTIME: where})
         url, headers = self._place.endpoint, request.headers(self._token)
         answer = await self._http.post(url, content=request.body(0), headers=headers)
         return resource_json(read_answer(url, answer.headers.get("content-type", ""), answer.content))

@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from teamroom.clients.session.failure import Failure
-from teamroom.clients.session.protocol import CONNECTION_CLOSED, NAMED_BY, VERSION, VERSION_META, repeated_headers
+from teamroom.clients.session.protocol import (
+    CLIENT_META,
+    CONNECTION_CLOSED,
+    NAMED_BY,
+    VERSION,
+    VERSION_META,
+    repeated_headers,
+)
 from teamroom.server.refusals import REFUSED
 
 STREAMS = frozenset({"subscriptions/listen", "events/stream"})
@@ -43,6 +50,17 @@ class Frame:
         meta = params.get("_meta") if isinstance(params, dict) else None
         version = meta.get(VERSION_META) if isinstance(meta, dict) else None
         return version if isinstance(version, str) else None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """The name and the version with which the client introduces itself; '' if this message does not say them."""
+        params = self.message.get("params")
+        given = params if isinstance(params, dict) else {}
+        meta = given.get("_meta")
+        client = given.get("clientInfo") if self.method == "initialize" else None
+        client = meta.get(CLIENT_META) if client is None and isinstance(meta, dict) else client
+        name, version = (client.get("name"), client.get("version")) if isinstance(client, dict) else ("", "")
+        return (name if isinstance(name, str) else "", version if isinstance(version, str) else "")
 
     @property
     def is_modern(self) -> bool:

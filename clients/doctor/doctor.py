@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from teamroom.clients.doctor.kill_drill import kill_drill
 from teamroom.clients.doctor.machine import check_agents, check_sqlite, check_user
+from teamroom.clients.doctor.runtimes import check_runtimes
 from teamroom.clients.doctor.wake_drill import wake_drill
 from teamroom.clients.local.check_folder import check_backups, check_folder
 from teamroom.clients.local.check_record import check_clock, check_log, check_tokens
@@ -159,6 +160,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("room", _reachable),
     ("part", _parts),
     ("act", _act),
+    ("runtimes", check_runtimes),
     ("tokens", check_tokens),
     ("notify", check_channels),
     ("log", check_log),

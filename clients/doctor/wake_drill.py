@@ -34,24 +34,33 @@ def wake_drill(
     name: str,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] = time.sleep,
+    bound: int | None = None,
 ) -> Iterator[Finding]:
-    """Wake a member, wait for its act, and say which steps were seen. Raises Failure."""
+    """Wake a member, wait for its act, and say which steps were seen. Raises Failure.
+
+    `bound`: how many seconds to wait for an act of a member whose listener is there.
+    """
     with connected(place) as room:
         (member,) = room.call("who", name=name)["members"]
         if member["kind"] != "agent":
             raise Failure(f"@{member['name']} is a person, whom no listener wakes.", "Name an agent.", USAGE)
         posted = room.call("post_message", text=TEXT, summary=SUMMARY, to=[name], kind="ask")
-        message, seen = _watch(room, posted["message"], member["listening"], clock, sleep)
+        message, seen = _watch(room, posted["message"], member["listening"], clock, sleep, bound or DRILL_SECONDS)
     yield from _steps(message, seen)
     if (missing := _missing(str(member["name"]), str(posted["message"]), seen)) is not None:
         yield missing
 
 
 def _watch(
-    room: BlockingRoom, id_: str, is_heard: bool, clock: Callable[[], float], sleep: Callable[[float], object]
+    room: BlockingRoom,
+    id_: str,
+    is_heard: bool,
+    clock: Callable[[], float],
+    sleep: Callable[[float], object],
+    bound: int,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Look at the message until all steps were seen or the time is up; returns it, and what was seen of its wake."""
-    seconds, began = DRILL_SECONDS if is_heard else UNHEARD_SECONDS, clock()
+    seconds, began = bound if is_heard else UNHEARD_SECONDS, clock()
     ends = began + seconds
     with progress(f"waiting for an answer to {id_}") as (report,):
         while True:

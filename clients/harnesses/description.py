@@ -9,6 +9,7 @@ from typing import Any
 
 from teamroom.clients.harnesses.entries import Entry, Put
 from teamroom.clients.harnesses.files import repository_of
+from teamroom.clients.harnesses.verified import in_words, verified
 
 ENTRY = "teamroom"
 """The name of the room in every config."""
@@ -102,17 +103,20 @@ class Harness:
     works in. `variables`: what it sets for the commands that it runs. `is_users`: it has one config for all folders,
     so that its identity is the same in each. `files`: what a join writes; None if it only prints.
 
-    `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do,
-    `tried` how its config was verified, and `why` why it is written as it is.
+    `wakes_open_session`: a hook that join writes wakes a session that a person has open. `run`: the command of one run
+    for a wake, as a listener gets it; () if join knows none.
+
+    `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do, and
+    `why` why its config is written as it is. `tried`: where that is from, for a harness that no test here runs.
     """
 
     key: str
     name: str
     snippet: Callable[[Seat], str]
-    tried: str
     why: str
     stops: str
     wakes: str
+    tried: str = ""
     files: Callable[[Seat], list[ConfigFile]] | None = None
     programs: tuple[str, ...] = ()
     homes: tuple[str, ...] = ()
@@ -120,7 +124,15 @@ class Harness:
     variables: tuple[str, ...] = ()
     is_users: bool = False
     is_chat: bool = False
+    wakes_open_session: bool = False
+    run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def how_tried(self) -> str:
+        """How its config was verified, in a few words."""
+        found = verified(self.key)
+        return self.tried if found is None else in_words(found)
 
     def is_on(self, machine: Machine) -> bool:
         """Whether a machine has this harness."""

@@ -1,9 +1,10 @@
-"""The hooks that a join writes: the gate before a local tool, and the listener that wakes a session.
+"""The hooks that a join writes: the gate before a local tool, reports, and the listener that wakes a session.
 
 Every command of a hook is made here.
 """
 
 import shlex
+from collections.abc import Iterable
 from typing import Any
 
 from teamroom.clients.harnesses.description import Seat
@@ -47,6 +48,11 @@ def command_hook(event: str, command: str, timeout: int = GATE_SECONDS, matcher:
     handler = {"type": "command", "command": command, **more, "timeout": timeout}
     group = {"matcher": matcher, "hooks": [handler]} if matcher else {"hooks": [handler]}
     return Item(("hooks", event), group, command)
+
+
+def report_hooks(seat: Seat, format_: str, events: Iterable[str], timeout: int = GATE_SECONDS) -> tuple[Item, ...]:
+    """Return the hooks that tell the room what a harness is doing. The room's answer to them is always empty."""
+    return tuple(command_hook(event, gate_command(seat, format_), timeout) for event in events)
 
 
 def http_gate(seat: Seat, variable: str) -> Item:

@@ -21,12 +21,18 @@ from teamroom.clients.session.place import (
     saved_token_file,
 )
 
+RULES = ".rules"
+"""How the file ends in which a gate keeps its member's approval rules, next to the token."""
+
 LABEL = "join"
 """The label of the tokens that join issues: a leave revokes these alone."""
 
 NAMES_TRIED = 20
 LONGEST_NAME = 32
 REQUEST_ID_BYTES = 12
+
+WATCHDOG = "watchdog"
+"""The role of a watchdog, and how it is called in the record and, if nobody has that name, in the room."""
 
 NOT_FOUND, KILLED = "not_found", "killed"
 
@@ -64,16 +70,18 @@ def find_identity(place: Place, record: Record, harness: Harness, machine: Machi
     return Identity(joined, not is_member, token)
 
 
-def issue_token(place: Place, identity: Identity) -> str:
-    """Return the member's token, which is in its private file then. Enrolls the member if need be. Raises Failure."""
+def issue_token(place: Place, identity: Identity, role: str | None = None) -> str:
+    """Return the member's token, which is in its private file then. Enrolls the member if need be. Raises Failure.
+
+    `role`: the one that a new member gets.
+    """
     if identity.token is not None:
         return identity.token
     name = identity.joined.name
     make_members_folder(place.folder)
     rotate = not identity.is_new
-    reply = ask_once(
-        place, "enroll", secrets.token_hex(REQUEST_ID_BYTES), name=name, kind="agent", label=LABEL, rotate=rotate
-    )
+    given = {"kind": "agent", "label": LABEL, "rotate": rotate, "role": role if identity.is_new else None}
+    reply = ask_once(place, "enroll", secrets.token_hex(REQUEST_ID_BYTES), name=name, **given)
     token = reply.get("token")
     if token is None:
         raise Failure(f"@{name} was enrolled, but its token was lost.", "Run the same command again.")
@@ -84,10 +92,29 @@ def issue_token(place: Place, identity: Identity) -> str:
     return str(token)
 
 
+def keep_watchdog(place: Place, record: Record) -> str:
+    """Return the watchdog of this room on this machine; enrolls one if there is none whose token works. Raises Failure.
+
+    It is recorded like a harness of all folders, so that a leave with all harnesses ends its token too.
+    """
+    former = next((one for one in record.joined if one.harness == WATCHDOG and one.data == str(place.folder)), None)
+    with connected(place) as room:
+        if former is not None and _is_member(room, former.name) and _is_known(place, _saved(place, former.name)):
+            return former.name
+        name = _free(room, WATCHDOG) if former is None or not _is_member(room, former.name) else former.name
+        is_new = former is None or name != former.name
+    far = place.endpoint.removesuffix("/mcp") if place.socket_folder is None else ""
+    joined = Joined(WATCHDOG, "", name, str(place.folder), far, is_unattended=True)
+    issue_token(place, Identity(joined, is_new, None), role=WATCHDOG)
+    record.joined = [one for one in record.joined if one is not former] + [joined]
+    return name
+
+
 def end_token(place: Place, joined: Joined) -> None:
     """Revoke the tokens that join issued to a member, and remove the saved one. Raises Failure."""
     ask_once(place, "revoke", secrets.token_hex(REQUEST_ID_BYTES), name=joined.name, label=LABEL)
     token_file(joined).unlink(missing_ok=True)
+    token_file(joined).with_suffix(RULES).unlink(missing_ok=True)
 
 
 def token_file(joined: Joined) -> Path:
@@ -97,7 +124,11 @@ def token_file(joined: Joined) -> Path:
 
 def _free_name(room: BlockingRoom, harness: Harness, machine: Machine) -> str:
     """Return a name that no member has, made of the harness and the folder."""
-    wanted = harness.key if harness.is_users else f"{harness.key}-{machine.folder.name}"
+    return _free(room, harness.key if harness.is_users else f"{harness.key}-{machine.folder.name}")
+
+
+def _free(room: BlockingRoom, wanted: str) -> str:
+    """Return a name that no member has, made of the wanted one."""
     base = re.sub(r"[^a-z0-9._-]+", "-", wanted.lower()).strip("-.")[: LONGEST_NAME - 3].strip("-.")
     for number in range(1, NAMES_TRIED + 1):
         name = base if number == 1 else f"{base}-{number}"

@@ -25,7 +25,8 @@ VERSION = 1
 class Joined:
     """A harness that joined in a folder, or in every folder of its user (`folder` is empty).
 
-    `is_in`: whether it has entries now. After a leave, the name is kept for the next join.
+    `is_in`: whether it has entries now. After a leave, the name is kept for the next join. `is_resident`: a watchdog
+    keeps its listener running.
     """
 
     harness: str
@@ -36,6 +37,7 @@ class Joined:
     is_unattended: bool = False
     issued: bool = True
     is_in: bool = True
+    is_resident: bool = False
 
     @property
     def key(self) -> str:

@@ -7,6 +7,7 @@ command line, which other users can read and which programs take options from.
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import anyio.abc
 
@@ -34,6 +35,11 @@ class Command:
         check_command(command)
         self._command, self._clock = command, clock
         self._child: Child | None = None
+
+    @property
+    def program(self) -> str:
+        """The program that is started."""
+        return Path(self._command[0]).name
 
     @property
     def describes(self) -> str:

@@ -15,10 +15,14 @@ Woken = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TurnEnd:
-    """How a turn ended. `code`: 0 if it ended well, as exit codes are. `words`: what ended and how, for the owner."""
+    """How a turn ended. `code`: 0 if it ended well, as exit codes are. `words`: what ended and how, for the owner.
+
+    `call_seconds`: the turn goes on where the driver cannot see its end, and so long may its first call take.
+    """
 
     code: int | None
     words: str
+    call_seconds: float = 0.0
 
 
 class Driver(Protocol):
@@ -31,6 +35,11 @@ class Driver(Protocol):
     @property
     def turn(self) -> str:
         """What takes a turn, such as "the command"."""
+        ...
+
+    @property
+    def program(self) -> str:
+        """The program that takes the turns, without its folder; the room shows where it runs."""
         ...
 
     @property

@@ -34,6 +34,7 @@ from teamroom.clients.session.place import (
     naming_caller,
 )
 from teamroom.clients.session.protocol import WOKE
+from teamroom.clients.session.whereabouts import Whereabouts
 from teamroom.server.private import NotPrivateError, make_private_folder, read_private, write_private
 from teamroom.server.rules.hooks import PHASES
 
@@ -107,7 +108,8 @@ def listen_once(place: Place, name: str, harness: str) -> int:
     if is_to_end(harness, place.environment):
         return 0
     with naming_caller(place, name):
-        ending = anyio.run(HookListener(place, name, WAYS[harness], is_end_of_turn(read_event())).run)
+        hook = HookListener(place, name, WAYS[harness], is_end_of_turn(read_event()), harness)
+        ending = anyio.run(hook.run)
     sys.stdout.write(ending.output)
     sys.stderr.write(ending.error)
     return ending.code
@@ -116,14 +118,17 @@ def listen_once(place: Place, name: str, harness: str) -> int:
 class HookListener:
     """A listener that gives its harness one batch of wakes."""
 
-    def __init__(self, place: Place, name: str, way: Callable[[str], Ending], ends_turn: bool) -> None:
+    def __init__(
+        self, place: Place, name: str, way: Callable[[str], Ending], ends_turn: bool, harness: str = ""
+    ) -> None:
         """`ends_turn`: the harness has had a turn, which it began with what it was given last."""
         self._place, self._name, self._way, self._ends_turn = place, name, way, ends_turn
         self._file = place.folder / MEMBERS / f"{name}.given"
         self._given = self._read()
         listener = new_listener(self._given.root)
         self._root = root_of(listener)
-        self._room = ListeningRoom(lambda: place.endpoint, partial(member_token, place, name), listener, tell=_silent)
+        token, where = partial(member_token, place, name), Whereabouts(harness)
+        self._room = ListeningRoom(lambda: place.endpoint, token, listener, where=where, tell=_silent)
         self._ending = Ending()
 
     async def run(self) -> Ending:

@@ -28,9 +28,13 @@ from teamroom.clients.session.protocol import RUN_ENDED, WOKE
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import plain, say
+from teamroom.clients.session.whereabouts import Whereabouts
 
 BEAT_SECONDS = 10.0
 """How often the listener looks at the run and sends a heartbeat while a turn is on."""
+
+CALL_SECONDS = 1.0
+"""How often it is looked whether an agent called whose turn goes on elsewhere. A new wake shows it at once."""
 
 PARENT_SECONDS = 1.0
 """How often the listener checks that the program that started it still runs."""
@@ -84,11 +88,14 @@ class Listener:
         self._done, self._stops_on_pause = done, stops_on_pause
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
-        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), tell=self._tell)
+        where = Whereabouts(driver.program)
+        self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), where=where, tell=self._tell)
         self._driver, self._parent = driver, parent
         self._paused = anyio.Event()
         self._heard = 0
         """The newest wake that came while a turn was on."""
+        self._replied, self._is_superseded = anyio.Event(), False
+        """Set with each reply to the wait that is open while a turn is on; and whether a newer listener was in one."""
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
 
@@ -179,7 +186,7 @@ class Listener:
         self._name = str((await self._room.me())["name"])  # it may have got another one since
         calls_before, began = self._room.calls, self._clock()
         self._paused = anyio.Event()
-        ended = await self._turn(Batch(self._name, cursor, wakes, self._variables()))
+        ended = await self._turn(Batch(self._name, cursor, wakes, self._variables()), calls_before)
         took = span(self._clock() - began)
         if self._stops_on_pause and self._paused.is_set():
             say(
@@ -201,7 +208,7 @@ class Listener:
         say(f"teamroom: {ended.words} after {took}. Its wakes are answered.")
         return True
 
-    async def _turn(self, batch: Batch) -> TurnEnd:
+    async def _turn(self, batch: Batch, calls_before: str | None) -> TurnEnd:
         async with anyio.create_task_group() as tasks:
 
             def woken(words: str) -> None:
@@ -211,8 +218,19 @@ class Listener:
 
             tasks.start_soon(self._hear_of_stop)
             ended = await self._driver.take_turn(batch, woken)
+            if ended.call_seconds and self._done == "call":
+                await self._await_call(calls_before, ended.call_seconds)
             tasks.cancel_scope.cancel()
         return ended
+
+    async def _await_call(self, calls_before: str | None, seconds: float) -> None:
+        """Wait until the member calls the room, for a turn whose end the driver cannot see."""
+        with anyio.move_on_after(seconds):
+            while not self._room.was_called(calls_before) and not self._is_superseded:
+                with anyio.move_on_after(CALL_SECONDS) as looking:
+                    await self._replied.wait()
+                if looking.cancelled_caught:
+                    await self._room.beat(self._look)
 
     async def _rest(self, seconds: float, cursor: int) -> bool:
         """Listen before a turn is taken again for wakes up to a cursor. A newer wake ends the rest.
@@ -231,22 +249,27 @@ class Listener:
 
     async def _beat(self) -> None:
         """Send heartbeats, the first one now: each reports the run."""
-
-        async def look() -> dict[str, float]:
-            movement = self._driver.movement
-            if movement is None:
-                return {}
-            await anyio.to_thread.run_sync(movement.look)
-            return movement.report()
-
         while True:
-            await self._room.beat(look)
+            await self._room.beat(self._look)
             await anyio.sleep(BEAT_SECONDS)
+
+    async def _look(self) -> dict[str, float]:
+        """Look at the run that is on; returns what the room is told of it."""
+        movement = self._driver.movement
+        if movement is None:
+            return {}
+        await anyio.to_thread.run_sync(movement.look)
+        return movement.report()
 
     async def _hear_of_stop(self) -> None:
         """Have a wait open while a turn is on: a kill ends it at once. What it brings comes again after the turn."""
-        while not (waited := await self._room.wait(None))["superseded"]:
+        self._is_superseded = False
+        while not self._is_superseded:
+            waited = await self._room.wait(None)
+            self._is_superseded = bool(waited["superseded"])
             self._heard = max([self._heard, *(wake["seq"] for wake in waited["wakes"])])
+            self._replied.set()
+            self._replied = anyio.Event()
 
     # -------------------------------------------------------------- its own end
 

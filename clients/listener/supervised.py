@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 import anyio
@@ -187,6 +188,11 @@ class Supervised:
     def turn(self) -> str:
         """What takes a turn."""
         return f"the turn of {self._harness.name}"
+
+    @property
+    def program(self) -> str:
+        """The program that is started."""
+        return Path(self._command[0]).name
 
     @property
     def describes(self) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from teamroom.clients.session.connection import ANSWER_SECONDS
-from teamroom.clients.session.protocol import CALLS, WAIT_TOOL, Request, call_tool, tool_reply
+from teamroom.clients.session.protocol import CALLS, RUNTIME, WAIT_TOOL, Request, call_tool, tool_reply
 from teamroom.clients.session.room import REQUEST_ID_BYTES, Room, longest_answer
 from teamroom.clients.session.session import ASK_AGAIN, Session
+from teamroom.clients.session.whereabouts import Whereabouts
 
 WAIT_SECONDS = 45.0
 """How long one `wait_for_wake` waits."""
@@ -38,13 +39,19 @@ def root_of(listener: str) -> str:
 class ListeningRoom(Room):
     """A room that a listener calls. Its calls do not count as those of the member.
 
-    `listener`: the listener's id, from `new_listener`; None for a program that only calls. `options`: as for Room.
+    `listener`: the listener's id, from `new_listener`; None for a program that only calls. `where`: says where it runs
+    with its calls. `options`: as for Room.
     """
 
     def __init__(
-        self, url: str | Callable[[], str], token: str | Callable[[], str], listener: str | None, **options: Any
+        self,
+        url: str | Callable[[], str],
+        token: str | Callable[[], str],
+        listener: str | None,
+        where: Whereabouts | None = None,
+        **options: Any,
     ) -> None:
-        self._listener = listener
+        self._listener, self._where = listener, where
         self._news: dict[str, Any] = {}
         self.calls: str | None = None
         """What the room said last of the member's calls that are not this listener's; a room may not say it."""
@@ -74,6 +81,10 @@ class ListeningRoom(Room):
         A server that started since then knows only the calls that it got itself. An older one counts none.
         """
         await self.beat()
+        return self.was_called(before)
+
+    def was_called(self, before: str | None) -> bool:
+        """Whether the room has said since that the member called it, as in `has_called`."""
         mark, _, count = (self.calls or "").rpartition(":")
         if self.calls is None or before is None:
             return True
@@ -96,6 +107,8 @@ class ListeningRoom(Room):
 
         async def prepare() -> Request:
             nonlocal said
+            if self._where is not None and (place := self._where.due()) is not None:
+                self.say(RUNTIME, place)
             run, said = None if look is None else await look(), dict(self._news)
             return call_tool(tool, arguments, request_id, self._listener, run, said)
 

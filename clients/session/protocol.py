@@ -28,6 +28,7 @@ SESSION_HEADER: Final = "mcp-session-id"
 
 VERSION_META: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES_META: Final = "io.modelcontextprotocol/clientCapabilities"
+CLIENT_META: Final = "io.modelcontextprotocol/clientInfo"
 
 NAMED_BY: Final[Mapping[str, str]] = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """For each method, the parameter that the name header repeats."""
@@ -46,6 +47,7 @@ RUN = "teamroom/run"
 WOKE = "teamroom/woke"
 RUN_ENDED = "teamroom/run-ended"
 CALLS = "teamroom/calls"
+RUNTIME = "teamroom/runtime"
 
 _HEADER_TEXT = re.compile(r"[\x20-\x7e]*")
 _ENCODED = re.compile(r"=\?base64\?.*\?=")
@@ -92,9 +94,9 @@ def call_tool(
     return Request("tools/call", {"name": tool, "arguments": given}, meta)
 
 
-def read_resource(uri: str) -> Request:
-    """Return the request that reads a resource."""
-    return Request("resources/read", {"uri": uri})
+def read_resource(uri: str, news: Mapping[str, Any] | None = None) -> Request:
+    """Return the request that reads a resource. `news`: what else it says, by key."""
+    return Request("resources/read", {"uri": uri}, dict(news or {}))
 
 
 def token_headers(token: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ It waits through restarts of the room and through pauses. `docs/agents.md` shows
 import math
 import os
 import secrets
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import partial
@@ -23,6 +24,7 @@ from teamroom.clients.session.place import Place, agents_token, endpoint_of
 from teamroom.clients.session.protocol import WAIT_TOOL, call_tool, read_resource, resource_json, tool_reply
 from teamroom.clients.session.session import PAUSED_SECONDS, Patience, Session, Tell, always
 from teamroom.clients.session.tools import Tools
+from teamroom.clients.session.whereabouts import Whereabouts
 
 if TYPE_CHECKING:
     from teamroom.clients.session.shapes import Wake
@@ -129,6 +131,7 @@ class Room(Tools):
             self._find_url,
             self._token,
             new_listener(),
+            where=Whereabouts(Path(sys.argv[0]).name),
             tell=self._tell,
             patience_seconds=self._patience_seconds,
             paused_seconds=self._paused_seconds,

@@ -32,6 +32,7 @@ from teamroom.clients.shell.colours import PRESENCE, STATES
 from teamroom.clients.shell.following import Changes, View
 from teamroom.clients.shell.following import follow as show_changes
 from teamroom.clients.shell.reading import read
+from teamroom.server.rules.hooks import with_span
 from teamroom.server.rules.overnight import HEAD_LINES, LINES, bars, count_records
 from teamroom.server.rules.text import cite_block, state_in_words
 
@@ -239,6 +240,8 @@ def _broken(broken: "Broken", ago: Ago) -> Row:
     kind = state_in_words(broken.kind)
     noticed = (f"@{plain(broken.by)} noticed{times}: ", "dim")
     line = f"{became}{plain(with_local_times(broken.line))}"
+    if broken.kind == "at_prompt":
+        noticed, line = ("", "dim"), plain(with_span(broken.line, ago(broken.at)))
     raised = (f" raised by @{plain(broken.by)}{f'; {plain(broken.became)}' if broken.became else ''}", "dim")
     return [
         Styled(plain(broken.subject), style="bold"),

@@ -11,8 +11,11 @@ from teamroom.clients.shell.app import Data, Json, bare, command
 
 SECTION = "Programs"
 
-NEED_COMMAND = frozenset({"command", "acp"})
-"""The adapters whose command nobody can guess."""
+NEED_COMMAND = frozenset({"command", "acp", "webhook"})
+"""The adapters whose command or address nobody can guess."""
+
+ELSEWHERE = frozenset({"qwen", "webhook"})
+"""The adapters whose agent somebody else runs."""
 
 
 @command("The room")
@@ -107,16 +110,23 @@ def listen(
         bool, typer.Option("--stop-on-pause", help="A pause ends the command; it runs again after the resume.")
     ] = False,
     adapter: Annotated[
-        Literal["command", "claude", "codex", "opencode", "acp"],
+        Literal["command", "claude", "codex", "opencode", "acp", "qwen", "webhook"],
         typer.Option(
             "--adapter",
             metavar="HARNESS",
             help="What takes a turn for a wake: a command that runs each time, or claude, codex, opencode or acp: a "
-            "harness that stays between turns.",
+            "harness that stays between turns; qwen: the open session of Qwen Code in this folder; or webhook: a "
+            "receiver at the address after --.",
         ),
     ] = "command",
     session: Annotated[
         str | None, typer.Option("--session", metavar="ID", help="The session that the harness resumes first.")
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--secret-file", metavar="FILE", help="The private file with the secret of the webhook or of Qwen Code."
+        ),
     ] = None,
     allow_room: Annotated[
         bool, typer.Option("--allow-room", help="Allow the harness the room's own tools if it asks.")
@@ -137,10 +147,13 @@ def listen(
         from teamroom.clients.listener.hooked import listen_once
 
         raise typer.Exit(listen_once(place, name, harness))
-    from teamroom.clients.listener.adapters import driver_of
+    from teamroom.clients.listener.adapters import driver_of, elsewhere
     from teamroom.clients.listener.listen import listen
 
-    driver = driver_of(adapter, command or (), name, session, allow_room)
+    if adapter in ELSEWHERE:
+        driver = elsewhere(adapter, command or (), secret_file, place.environment)
+    else:
+        driver = driver_of(adapter, command or (), name, session, allow_room)
     raise typer.Exit(listen(place, name, driver, None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause))
 
 

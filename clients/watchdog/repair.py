@@ -27,6 +27,9 @@ HEALTHY = frozenset({"live", "working", "asleep"})
 LEFT_TO_OTHERS = frozenset({"taken", "conflict", "not_found", "stale_fence"})
 """Refusals which say that a repair belongs to another watchdog, or no longer to this one."""
 
+NOT_ASKED = frozenset({"rate_limited", "not_allowed", "conflict"})
+"""Refusals of a question to a restarted member, without which its repair can end too."""
+
 NEVER_CALLED = "it has never called the room"
 """What is wrong with a runtime that never ran, where only the room would show that it runs."""
 
@@ -339,18 +342,44 @@ class Repairs:
         known = before(await self.who(name) or member)
         did = await self._machine.start(name)
         sign = await self._watch(name, known)
+        if sign is not None and not sign.acts and not is_first:
+            sign = await self._ask_for_act(claim, number, sign)
         how = self._machine.has_ended(name)
         after = f"its process {how}" if how else f"no sign of it within {span(self._config.acts_within_of(name))}"
         claim.tried.append(f"{did}; {after if sign is None else sign.words}")
         return sign
 
-    async def _watch(self, name: str, known: Before) -> Sign | None:
-        """Wait for a sign of a member; returns None after the timeout, or if its process ended."""
+    async def _ask_for_act(self, claim: Claim, number: int, sign: Sign) -> Sign | None:
+        """Ask a restarted member for a word, and wait for its act; None if none comes.
+
+        If nothing wakes it, or the watchdog may not ask now, what was seen has to do.
+        """
+        member = await self.who(claim.name)
+        if member is None or not _is_woken(member):
+            return sign
+        known = before(member)
+        text = f"You were restarted ({claim.task}). Answer with one word: only then is the repair done."
+        request_id = f"restarted-{claim.task}-{claim.fence}-{number}"
+        try:
+            await self._room.call(
+                "post_message", request_id=request_id, text=text, to=[member["name"]], kind="ask", task=claim.task
+            )
+        except Failure as failure:
+            if failure.body.get("code") not in NOT_ASKED:
+                raise
+            return sign
+        return await self._watch(claim.name, known, must_act=True)
+
+    async def _watch(self, name: str, known: Before, must_act: bool = False) -> Sign | None:
+        """Wait for a sign of a member; returns None after the timeout, or if its process ended.
+
+        `must_act`: it was asked something, and a poll that acknowledges the question is no answer.
+        """
         give_up_at = time.monotonic() + self._config.acts_within_of(name)
         while True:
             member = await self.who(name)
             sign = None if member is None else known.sign(member)
-            if sign is not None and await self._runs(name):
+            if sign is not None and (sign.acts or not must_act) and await self._runs(name):
                 return sign
             if time.monotonic() >= give_up_at or self._machine.has_ended(name) is not None:
                 return None
@@ -432,6 +461,11 @@ class Repairs:
                     raise
             else:
                 return
+
+
+def _is_woken(member: dict[str, Any]) -> bool:
+    """Whether a listener wakes a member: it is there, or is to be there soon again."""
+    return bool(member["listening"] or (member["mode"] == "live" and member["has_listened"]))
 
 
 def _after(claim: Claim, restarts: int) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from teamroom.resources.page.assets import path_of
 from teamroom.server.rules.hooks import DOING
+from teamroom.server.rules.runtimes import describe_place
 from teamroom.server.rules.text import describe_mode, state_in_words
 from teamroom.server.rules.wakes import say_unverified
 
@@ -45,7 +46,7 @@ def environment() -> "Environment":
         auto_reload=False,
     )
     made.filters |= {"time": show_time, "said": isolate, "linked": link_names, "words": state_in_words}
-    made.filters |= {"at": link_member, "mode": show_mode, "unverified": say_unverified}
+    made.filters |= {"at": link_member, "mode": show_mode, "place": describe_place, "unverified": say_unverified}
     made.globals |= {"asset": path_of, "phases": DOING}
     for name in made.list_templates():
         made.get_template(name)  # all now: an upgrade in place must not mix two releases

@@ -615,8 +615,8 @@ def _with_waiting(tx: Writing, caller: Caller, act: AnyAct, reply: Any) -> Any:
 
 
 def _was_woken(tx: Writing) -> bool:
-    """Whether the caller was shown wakes since its last act, so that this act answers them."""
-    return tx.principal.seen > tx.principal.acted
+    """Whether the caller itself acts, and was shown wakes since its last act, so that this act answers them."""
+    return tx.listener is None and tx.principal.seen > tx.principal.acted
 
 
 def _was_handed(tx: Writing) -> bool:

@@ -58,8 +58,12 @@ def caller_of(ctx: Context) -> Caller:
     return found
 
 
+Hear = Callable[[Caller, Any, Any], None]
+"""Gets the caller of a message, its metadata, and how its client introduced itself."""
+
+
 def mcp_server(
-    instructions: Callable[[Caller], str], sealed_answers: RequestStateBoundary, **handlers: Any
+    instructions: Callable[[Caller], str], sealed_answers: RequestStateBoundary, hear: Hear, **handlers: Any
 ) -> Server[Any]:
     """The MCP server, without the SDK's telemetry, which would only cost time: nothing exports it.
 
@@ -72,7 +76,7 @@ def mcp_server(
         get_tool_input_schema=lambda name: None,
         **handlers,
     )
-    server.middleware[:] = [_in_turn(instructions), sealed_answers]
+    server.middleware[:] = [_in_turn(instructions, hear), sealed_answers]
     return server
 
 
@@ -80,17 +84,31 @@ INTRODUCTIONS = frozenset({"initialize", "server/discover"})
 """The requests whose results introduce the server, with instructions for the caller."""
 
 
-def _in_turn(instructions: Callable[[Caller], str]) -> ServerMiddleware[Any]:
-    """Handles a message with its own turn: the task of an older client's session has the turn of its first request."""
+def _in_turn(instructions: Callable[[Caller], str], hear: Hear) -> ServerMiddleware[Any]:
+    """Handles a message with its own turn: the task of an older client's session has the turn of its first request.
+
+    What the message says of its client is heard before.
+    """
 
     async def handle(ctx: Context, call_next: CallNext) -> HandlerResult:
         OWN_TURN.set(ctx.request.scope[TURN_KEY] if ctx.request is not None else None)
+        hear(caller_of(ctx), (ctx.params or {}).get("_meta"), _client_of(ctx))
         result = await call_next(ctx)
         if ctx.method in INTRODUCTIONS and isinstance(result, dict):
             return {**result, "instructions": instructions(caller_of(ctx))}
         return result
 
     return handle
+
+
+def _client_of(ctx: Context) -> Any:
+    """How an older client introduced itself; None for one of the newest protocol, which says it with each request."""
+    if ctx.method == "initialize":
+        return (ctx.params or {}).get("clientInfo")
+    if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS or ctx.session.client_params is None:
+        return None
+    client = ctx.session.client_params.client_info
+    return {"name": client.name, "version": client.version}
 
 
 def session_of(ctx: Context) -> Connection | None:

@@ -80,6 +80,9 @@ class Hook:
     session: str = ""
 
 
+TOOL = "tool_name"
+"""Where most harnesses name a tool."""
+
 Deny = Callable[[str, bool], dict[str, Any]]
 """The answer that keeps a tool from running: gets the reason, and whether the harness is to end altogether."""
 
@@ -88,13 +91,15 @@ Deny = Callable[[str, bool], dict[str, Any]]
 class Harness:
     """How the hooks of one harness are read and answered.
 
-    `event`, `tool`: where its hooks name these. `only_event`: what is meant if a hook names no event.
+    `event`, `tool`: where its hooks name these; a tool may also be where most harnesses name it. `only_event`: what is
+    meant if a hook names no event. `hides_reason`: its model is not told why a server's tool was denied.
     """
 
     deny: Deny
     event: str = "hook_event_name"
-    tool: str = "tool_name"
+    tool: str = TOOL
     only_event: str = "pretooluse"
+    hides_reason: bool = False
 
 
 def _deny_as_claude(reason: str, is_over: bool) -> dict[str, Any]:
@@ -130,7 +135,7 @@ HARNESSES: Mapping[str, Harness] = {
     "gemini": Harness(_deny_as_gemini),
     "opencode": Harness(_deny_plainly, tool="tool"),
     "qwen": Harness(_deny_as_claude),
-    "vibe": Harness(_deny_plainly),
+    "vibe": Harness(_deny_plainly, hides_reason=True),
 }
 """The harnesses whose hooks the room answers, by the name of their format."""
 
@@ -140,7 +145,8 @@ def read_hook(harness: Harness, said: Any) -> Hook:
     if not isinstance(said, dict):
         return Hook(asks=True)
     event = re.sub(r"[ -]", "", _text(said, harness.event) or harness.only_event).lower()
-    tool = NO_TOOL_CHARACTER.sub("", _text(said, harness.tool))[:TOOL_CHARACTERS]
+    named = _text(said, harness.tool) or _text(said, TOOL)
+    tool = NO_TOOL_CHARACTER.sub("", named)[:TOOL_CHARACTERS]
     kind = re.sub(r"[^a-z_]", "", _text(said, "notification_type").lower())
     phase = NOTIFICATIONS.get(kind) if event == "notification" else PHASES.get(event)
     is_known = event == "notification" or event in PHASES
@@ -152,6 +158,21 @@ def describe_doing(doing: str, tool: str, since: str) -> str:
     if doing not in DOING:
         return ""
     return f"its harness {DOING[doing]} since {since}{f': {tool}' if tool else ''}"
+
+
+WAITING: Mapping[str, str] = {"permission": "Waiting for permission", "person": "Waiting for its person"}
+"""How a report says that a harness waits at a prompt."""
+
+
+def describe_waiting(phase: str, tool: str) -> str:
+    """What a harness at a prompt waits for, as a line of a report."""
+    return f"{WAITING[phase]}{f': {tool}' if tool else ''}"
+
+
+def with_span(waiting: str, span: str) -> str:
+    """The same line with how long it has waited: `Waiting for permission for 12 min: Bash`."""
+    words, colon, tool = waiting.partition(":")
+    return f"{words} for {span}{colon}{tool}"
 
 
 def is_own_tool(tool: str) -> bool:

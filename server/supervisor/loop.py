@@ -14,6 +14,7 @@ from functools import partial
 from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.door.hooks import Reports, write_reports
+from teamroom.server.door.runtimes import Runtimes, write_runtimes
 from teamroom.server.facts.timers import Timer
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
@@ -55,6 +56,8 @@ class Supervisor:
         self._fault = ""
         self.reports = Reports()
         """What members' harnesses reported, to be written."""
+        self.runtimes = Runtimes(watch, settings.presence_write_seconds)
+        """Where members' runtimes run, to be written."""
         self.alive: Callable[..., None] = lambda **fault: None
         """Notes a sign of life; `fault` says why a tick failed."""
 
@@ -108,10 +111,13 @@ class Supervisor:
         return self._watch()
 
     async def _write_reports(self) -> None:
-        """Write what harnesses reported. What cannot be written is lost: the next hook reports again."""
+        """Write what harnesses and runtimes reported. What cannot be written is lost: they report again."""
         if reports := self.reports.take():
             with contextlib.suppress(Refusal):
                 await self.door.act_as_room(partial(write_reports, reports=reports))
+        if places := self.runtimes.take():
+            with contextlib.suppress(Refusal):
+                await self.door.act_as_room(partial(write_runtimes, reports=places))
 
     def _is_stepped(self) -> bool:
         """Whether the wall clock was stepped since the last tick: the store must follow it (see `Writing`)."""

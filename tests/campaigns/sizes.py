@@ -88,6 +88,7 @@ READS: tuple[tuple[str, AnyRead, dict[str, Any]], ...] = (
     ("builder", READ_MESSAGES, {"query": "the build of word7 is"}),
     ("builder", READ_MESSAGES, {"query": "b"}),
     ("builder", READ_MESSAGES, {"mentions": "builder"}),
+    ("builder", READ_MESSAGES, {"ids": ["M-10", "M-11", "M-12"]}),
     ("builder", WHO, {}),
     ("builder", WHO, {"name": "builder"}),
     ("builder", WHO, {"capability": "tool:1"}),

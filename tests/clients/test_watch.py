@@ -74,7 +74,7 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
         repaired = dog.until("repaired")
         task = repaired["task"]
         assert int(room.pid_file("builder").read_text()) != first
-        assert room.who("builder")["listening"]
+        assert "acts again after 1 restart: " in repaired["words"]
         trail = [(r["actor"], r["act"], r["subject"]) for r in room.receipts()[before:] if r["act"] in TRAIL]
         assert trail == [
             ("rex", "repair", "@builder"),
@@ -85,6 +85,19 @@ def test_a_crashed_runtime_is_restarted_through_one_trail_of_receipts(room: Watc
         done = room.owner("read_board", task=task)["task"]
         assert done["state"] == "done"
         assert [item["kind"] for item in done["evidence"]] == ["test", "receipt"]
+
+
+@promise("PRS2", "PRS4")
+def test_a_restarted_runtime_that_only_polls_is_not_repaired_and_its_owner_is_notified(room: WatchedRoom) -> None:
+    """The twin of the one before: its listener is there again, and no model answers."""
+    script = LISTENS.replace("You were restarted", "what nobody says")
+    with room.watching("rex", room.config(room.runtime("builder", script, acts_within="15s"), repairs=2)) as dog:
+        begun(dog)
+        kill_9(room, "builder")
+        dog.until("gave_up")
+        assert dog.said().count("repaired") == 1, "the first start alone"
+        assert room.who("builder")["presence"] in ("live", "suspect", "zombie"), "it polls"
+        assert any("still does not act" in text for text in notes(room))
 
 
 @promise("ID1", "PRS4")

@@ -80,6 +80,8 @@ class World:
         self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
         self.lives = self._copies = 0
+        self.listening: set[int] = set()
+        """Who has a live listener, which waits for nothing here."""
         if id(plan) not in self._rooms:
             self._rooms[id(plan)] = self._furnish()
         template, self.tokens = self._rooms[id(plan)]
@@ -99,6 +101,10 @@ class World:
     def hear(self, name: str, act: AnyAct, run: RunReport | None) -> Any:
         """A member's live listener acts, and says which run is on."""
         return self._answer(self.door.act(self.callers[name], act, act.arguments(), listener=Heard(run)))
+
+    def say(self, name: str, act: AnyAct, heard: Heard | None, /, **arguments: Any) -> Any:
+        """A member or its listener acts; the listener says what became of its wakes."""
+        return self._answer(self.door.act(self.callers[name], act, act.arguments(**arguments), listener=heard))
 
     def act_once(self, name: str, act: AnyAct, request_id: str | None, /, **arguments: Any) -> Any:
         """A member acts under a request id; returns the reply, or the refusal."""
@@ -220,7 +226,8 @@ class World:
 
     def _open(self, folder: Path) -> "StoreWithoutThreads":
         self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
-        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
+        listens = self.listening.__contains__
+        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch, listens=listens)
         return StoreWithoutThreads(folder, context, _nothing)
 
     def _furnish(self) -> tuple[Path, dict[str, str]]:

@@ -4,9 +4,13 @@ from typing import Any
 
 import pytest
 
+from teamroom.server.acts.overnight.overnight import STUCK
+from teamroom.server.acts.presence.me import Nothing
 from tests.presence.test_zombies import HOUR, MINUTE, beats, said, verdict
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
+from tests.support.shells import Shell
+from tests.support.visitors import visitor
 
 pytestmark = promise("WAK4")
 
@@ -89,3 +93,36 @@ async def test_a_prompt_excuses_nobody_for_ever(room: RunningRoom) -> None:
     assert "suspect" not in said(room, "builder")
     await beats(room, builder, 60, every=5)
     assert "suspect" in said(room, "builder")
+
+
+async def test_a_wait_at_a_prompt_is_a_line_of_its_own_in_the_morning_report_and_among_what_is_stuck(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    _, builder = await asked(room)
+    await hooked(room, **PROMPTS["permission"])
+    await beats(room, builder, 12, every=3)
+    body, text, _ = await owner.said("overnight")
+    (line,) = [one for one in body["broke"]["shown"] if one["subject"] == "@builder"]
+    assert (line["kind"], line["line"], line["over"]) == ("at_prompt", "Waiting for permission: Bash", False)
+    assert "\n- @builder: Waiting for permission for 12 min: Bash" in text
+    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    shown = await shell.screen("overnight", "--since", "8h", columns=120)
+    assert any("@builder" in row and "Waiting for permission for 12 min: Bash" in row for row in shown), shown
+    stuck = await room.room.door.read(await room.room.door.identify(room.owner_token), STUCK, Nothing())
+    assert [(one.kind, one.line) for one in stuck.broke.shown] == [("at_prompt", "Waiting for permission: Bash")]
+    async with visitor(room) as browser:
+        assert "Waiting for permission: Bash" in (await browser.get("/")).text
+    await hooked(room, hook_event_name="PostToolUse", tool_name="Bash")
+    (past,) = [one for one in (await owner("overnight", hours=8))["broke"]["shown"] if one["subject"] == "@builder"]
+    assert (past["kind"], past["over"]) == ("waited", True)
+    assert "waits for a permission" in past["line"]
+
+
+async def test_a_short_wait_at_a_prompt_is_no_line(room: RunningRoom) -> None:
+    """The twin: the same wait, of less than five minutes."""
+    owner = await room.owner()
+    _, builder = await asked(room)
+    await hooked(room, **PROMPTS["permission"])
+    await beats(room, builder, 4)
+    assert "at_prompt" not in [one["kind"] for one in (await owner("overnight"))["broke"]["shown"]]

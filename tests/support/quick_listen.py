@@ -2,16 +2,18 @@
 
 import sys
 
-from teamroom.clients.listener import listen, supervised
+from teamroom.clients.listener import listen, supervised, webhook
 from teamroom.clients.shell.main import main as run_shell
 
 START_SECONDS = 5.0
 FAILED_SECONDS = (0.3, 0.3)
+CALL_SECONDS = 3.0
 
 
 def main() -> None:
     """Listen until a signal ends it."""
     supervised.START_SECONDS, listen.FAILED_SECONDS = START_SECONDS, FAILED_SECONDS
+    webhook.CALL_SECONDS, webhook.AGAIN_SECONDS = CALL_SECONDS, FAILED_SECONDS[0]
     sys.argv = ["teamroom", "listen", *sys.argv[1:]]
     run_shell()
 

@@ -119,11 +119,12 @@ class Member:
         run: Any = None,
         woke: Any = None,
         ended: Any = None,
+        runtime: Any = None,
         **arguments: Any,
     ) -> tuple[dict[str, Any], str, bool]:
         """Call a tool, also as a listener of some age; returns structured reply, text, and whether it was refused."""
         said = {"teamroom/request-id": request_id, "teamroom/listener": listener, "teamroom/run": run}
-        said |= {"teamroom/woke": woke, "teamroom/run-ended": ended}
+        said |= {"teamroom/woke": woke, "teamroom/run-ended": ended, "teamroom/runtime": runtime}
         meta: Any = {key: value for key, value in said.items() if value is not None} or None
         if self.caller is not None:
             found = await self.caller.call(tool, arguments, meta or {})

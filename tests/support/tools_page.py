@@ -50,6 +50,9 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
   Unix time in milliseconds at which it began, a dash, and up to 16 lower-case letters or digits. Only the newest
   listener gets wakes. It says what became of them with `teamroom/woke` and `teamroom/run-ended`: see
   [How it works](how-it-works.md#the-steps-of-a-wake).
+- A program may say where it runs, with `_meta: {"teamroom/runtime": {"host": "mill", "folder": "api"}}` and the fields
+  `harness`, `version`, `branch` and `commit`. The room keeps short names alone: see
+  [Where a member runs](join.md#where-a-member-runs).
 """
 
 

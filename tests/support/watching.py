@@ -39,12 +39,17 @@ Path(sys.argv[1]).write_text(str(os.getpid()))
 after = ask(place, "check_in", mode="live")["cursor"]
 while True:
     try:
-        after = ask(place, "wait_for_wake", after=after, timeout_seconds=5)["cursor"]
+        found = ask(place, "wait_for_wake", after=after, timeout_seconds=5)
+        for wake in found["wakes"]:
+            if "You were restarted" in wake["line"]:
+                ask(place, "check_in")
+                ask(place, "post_message", text="here", reply_to=wake["subject"])
+        after = found["cursor"]
     except Exception:
         import time
         time.sleep(0.5)
 """
-"""A runtime that listens, and writes its process id into a file: the fake of an agent."""
+"""A runtime that listens, writes its process id into a file, and answers its watchdog: the fake of an agent."""
 
 PS = """\
 #!/bin/sh

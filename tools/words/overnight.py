@@ -11,6 +11,7 @@ from teamroom.server.acts.overnight.sections import Section
 from teamroom.server.acts.overnight.stops import Stopped
 from teamroom.server.acts.overnight.waits import Waiting
 from teamroom.server.acts.overnight.work import Doer, Held
+from teamroom.server.rules.hooks import with_span
 from teamroom.server.rules.spans import duration
 from teamroom.server.rules.text import cite_block, inline, state_in_words
 from teamroom.tools.words.authorizations import render_authorization
@@ -84,6 +85,8 @@ def _render_broken(broken: Broken, ago: Ago) -> str:
     became = f"; {broken.became}" if broken.became else ""
     if broken.kind == "alert":
         return f"{over}{broken.subject}: {broken.line} raised by @{broken.by} {ago(broken.at)} ago{became}"
+    if broken.kind == "at_prompt":
+        return f"{broken.subject}: {with_span(broken.line, ago(broken.at))}"
     seen = f"noticed by @{broken.by} {ago(broken.at)} ago"
     return f"{over}{broken.subject}, {seen}{times}{became}. {broken.line}"
 

@@ -3,12 +3,14 @@
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
+from teamroom.server.facts.approval import RuleShown, rules_of, show_rule
 from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import Slot, slots_of
+from teamroom.server.facts.runtimes import RuntimeShown, show_runtimes
 from teamroom.server.facts.standing import ROOM, standing_in_force, stored_standing
 from teamroom.server.identity import Caller
 from teamroom.server.rules.presence import (
@@ -95,6 +97,10 @@ class MemberShown(BaseModel):
     """Its run under a listener, while one is on."""
     harness: HarnessShown | None
     """What its harness reports; None if no hook of it was seen."""
+    runtimes: list[RuntimeShown]
+    """Where it runs, as its runtimes report it: the newest first, on each host once."""
+    on_two_hosts: bool
+    """Whether two of them run on two hosts at once."""
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -110,6 +116,8 @@ class MemberShown(BaseModel):
     capabilities: list[CapabilityShown]
     authorizations: list[AuthorizationShown]
     """The entries that let it do something now, the newest first."""
+    rules: list[RuleShown]
+    """The approval rules that bind its own tools, the oldest first."""
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
@@ -191,6 +199,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
     expected, fault = forecast_of(tx, row, facts)
     share = tx.only(UpheldShare, "upheld_share", member=row.id)
+    runtimes, is_doubled = show_runtimes(tx, row.id)
     return MemberShown(
         name=row.name,
         former=former_names(tx, row.id),
@@ -208,6 +217,8 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         last_progress=None if row.last_progress_at is None else tx.shown(row.last_progress_at),
         run=_run(tx, facts.run),
         harness=_harness(tx, row),
+        runtimes=runtimes,
+        on_two_hosts=is_doubled,
         next_wake=None if (at := next_wake_at(facts, tx.settings)) is None else tx.shown(at),
         expected_seconds=expected.expected_seconds,
         p90_seconds=expected.p90_seconds,
@@ -216,6 +227,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
         authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
+        rules=[show_rule(rule) for rule in rules_of(tx, row.id, row.kind, row.owner)],
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )

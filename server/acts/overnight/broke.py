@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -13,16 +13,21 @@ from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.refusals import TYPING_ERRORS
+from teamroom.server.rules.hooks import describe_waiting
+from teamroom.server.rules.presence import LONGEST_PROMPT_SECONDS
+from teamroom.server.rules.runtimes import ALIVE_SECONDS, say_two_hosts
 from teamroom.server.rules.text import REDACTED, inline, one_line, quote_entry, quote_line, state_in_words
 from teamroom.server.store.rows.log import ReceiptRow
 from teamroom.server.store.rows.overnight import (
     AlertRow,
+    AtPrompt,
     RefusalCount,
     RefusedCalls,
     SentBack,
     SubjectCount,
     SuspectedMember,
 )
+from teamroom.server.store.rows.runtimes import DoubledRow
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
 
@@ -31,6 +36,9 @@ ROOM_NAME = "room"
 
 MISTYPED = {code: f'%"code":"{code}"%' for code in sorted(TYPING_ERRORS)}
 """Patterns of the detail of a refusal for what a caller mistyped. Quotes in a text are escaped, so none matches."""
+
+AT_A_PROMPT = '%"verdict":"at a prompt"%'
+"""A pattern of the detail of an entry that tells of a harness at a prompt."""
 
 ALERTS_LOOKED_AT = 1000
 """How many of the newest alerts are searched for those that nobody has answered."""
@@ -44,6 +52,8 @@ Became = Callable[[Reading, ReceiptRow], tuple[bool, str]]
 BrokenKind = Literal[
     "restore",
     "presence",
+    "at_prompt",
+    "two_hosts",
     "undelivered",
     "duty",
     "overdue",
@@ -52,6 +62,7 @@ BrokenKind = Literal[
     "exchange",
     "sent_back",
     "recovered",
+    "waited",
     "expired",
     "refused",
 ]
@@ -80,9 +91,17 @@ def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
     """
     alerts = {"after": after, "looked_at": ALERTS_LOOKED_AT}
     refused, failing = _refused(tx, since, after), tx.number("count_failing")
+    prompts = {
+        "since": tx.now - LONGEST_PROMPT_SECONDS,
+        "upto": tx.now - tx.settings.live_interval_seconds,
+    }
+    noted: dict[str, Any] = {"room": ROOM_MEMBER, "after": after, "prompt": AT_A_PROMPT}
+    alive = {"alive": tx.now - ALIVE_SECONDS}
     return [
         _acts(tx, "restore", "restore", after, _is_over),
         Kind("presence", tx.number("count_troubled"), lambda limit: _troubled(tx, limit)),
+        Kind("at_prompt", tx.number("count_at_prompts", **prompts), lambda limit: _at_prompts(tx, prompts, limit)),
+        Kind("two_hosts", tx.number("count_on_two_hosts", **alive), lambda limit: _on_two_hosts(tx, alive, limit)),
         _acts(tx, "undelivered", "notify", after, _nothing, outcome="failed"),
         Kind("duty", int(failing > 0), lambda limit: [_failing(tx, failing)]),
         _acts(tx, "overdue", "overdue", after, _lease_now),
@@ -90,11 +109,8 @@ def list_broken(tx: Reading, since: float, after: int) -> list[Kind[Broken]]:
         _acts(tx, "escalation", "escalate", after, _nothing),
         _acts(tx, "exchange", "stop_exchange", after, _nothing),
         Kind("sent_back", tx.number("count_sent_back", after=after), lambda limit: _sent_back(tx, after, limit)),
-        Kind(
-            "recovered",
-            tx.number("count_recovered", room=ROOM_MEMBER, after=after),
-            lambda limit: _recovered(tx, after, limit),
-        ),
+        Kind("recovered", tx.number("count_recovered", **noted), lambda limit: _recovered(tx, noted, limit)),
+        Kind("waited", tx.number("count_waited_at_prompts", **noted), lambda limit: _waited(tx, noted, limit)),
         _acts(tx, "expired", "expire_offer", after, _is_over),
         Kind("refused", len(refused), lambda limit: refused[:limit]),
     ]
@@ -165,12 +181,45 @@ def _troubled(tx: Reading, limit: int) -> list[Broken]:
     ]
 
 
-def _recovered(tx: Reading, after: int, limit: int) -> list[Broken]:
+def _at_prompts(tx: Reading, prompts: dict[str, float], limit: int) -> list[Broken]:
+    """The harnesses that wait at a prompt, the longest wait first."""
+    return [
+        Broken(
+            kind="at_prompt",
+            subject=f"@{row.name}",
+            line=describe_waiting(row.phase, row.tool),
+            by=ROOM_NAME,
+            at=tx.shown(row.since),
+        )
+        for row in tx.all(AtPrompt, "at_prompts", **prompts, limit=limit)
+    ]
+
+
+def _on_two_hosts(tx: Reading, alive: dict[str, float], limit: int) -> list[Broken]:
+    return [
+        Broken(
+            kind="two_hosts",
+            subject=f"@{row.name}",
+            line=one_line(say_two_hosts(row.name, row.first_host, row.second_host)),
+            by=ROOM_NAME,
+            at=tx.shown(row.since),
+        )
+        for row in tx.all(DoubledRow, "on_two_hosts", **alive, limit=limit)
+    ]
+
+
+def _waited(tx: Reading, noted: dict[str, Any], limit: int) -> list[Broken]:
+    """The harnesses that waited at a prompt and went on."""
+    rows = tx.all(SubjectCount, "waited_at_prompts", **noted, limit=limit)
+    return [_entry(tx, "waited", row, _is_over) for row in rows]
+
+
+def _recovered(tx: Reading, noted: dict[str, Any], limit: int) -> list[Broken]:
     found = []
-    for row in tx.all(SubjectCount, "recovered", room=ROOM_MEMBER, after=after, limit=limit):
+    for row in tx.all(SubjectCount, "recovered", **noted, limit=limit):
         entry = tx.only(ReceiptRow, "receipt", seq=row.seq)
         verdict = json.loads(entry.detail).get("verdict") if entry.detail else None
-        repair = tx.value(str, "newest_repair", subject=row.subject, after=after)
+        repair = tx.value(str, "newest_repair", subject=row.subject, after=noted["after"])
         asked = None if repair is None else json.loads(repair)["task"]
         was_killed = verdict in ENDED_BY_A_KILL
         found.append(

@@ -93,6 +93,15 @@ class SuspectedMember(NamedTuple):
     repair: int | None
 
 
+class AtPrompt(NamedTuple):
+    """A member whose harness waits at a prompt since a time: for which phase, and with which tool."""
+
+    name: str
+    phase: str
+    tool: str
+    since: float
+
+
 class SentBack(NamedTuple):
     """A completion that was sent back."""
 

@@ -25,3 +25,21 @@ from member
 left join harness on harness.member = member.id
 left join presence on presence.member = member.id
 where member.kind = 'agent' and (cast(:owner as bigint) = 0 or member.owner = :owner)
+
+-- name: at_prompts
+-- The agents whose harness has waited at a prompt for so long, and not for too long; the longest wait first.
+select member.name, harness.phase, harness.tool, harness.since
+from harness
+join member on member.id = harness.member
+left join standing as own on own.scope = 'member' and own.target = member.id
+where harness.phase in ('permission', 'person') and harness.since <= :upto and harness.since > :since
+    and coalesce(own.state, '') <> 'killed'
+order by harness.since, member.name
+limit :limit
+
+-- name: count_at_prompts
+select count(*) as members
+from harness
+left join standing as own on own.scope = 'member' and own.target = harness.member
+where harness.phase in ('permission', 'person') and harness.since <= :upto and harness.since > :since
+    and coalesce(own.state, '') <> 'killed'

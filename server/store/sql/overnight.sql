@@ -165,10 +165,11 @@ limit :limit
 select count(*) as members from trouble
 
 -- name: recovered
--- Members that were suspected since a number, and no longer are.
+-- Members that were suspected since a number, and no longer are. A wait at a prompt is no suspicion.
 select subject, count(*) as times, max(seq) as seq
 from log_now
 where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
+    and coalesce(detail, '') not like cast(:prompt as text)
     and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
 group by subject
 order by 3 desc
@@ -178,7 +179,32 @@ limit :limit
 select count(distinct subject) as members
 from log_now
 where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after
+    and coalesce(detail, '') not like cast(:prompt as text)
     and subject not in (select '@' || member.name from trouble join member on member.id = trouble.member)
+
+-- name: waited_at_prompts
+-- Members whose harness waited at a prompt since a number, and no longer does.
+select subject, count(*) as times, max(seq) as seq
+from log_now
+where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after and coalesce(detail, '') like cast(:prompt as text)
+    and subject not in (
+        select '@' || member.name from harness
+        join member on member.id = harness.member
+        where harness.phase in ('permission', 'person')
+    )
+group by subject
+order by 3 desc
+limit :limit
+
+-- name: count_waited_at_prompts
+select count(distinct subject) as members
+from log_now
+where act = 'presence' and actor = :room and outcome = 'ok' and seq > :after and coalesce(detail, '') like cast(:prompt as text)
+    and subject not in (
+        select '@' || member.name from harness
+        join member on member.id = harness.member
+        where harness.phase in ('permission', 'person')
+    )
 
 -- name: sent_back
 select verdict.seq, verdict.task, log.at, log.summary, reviewer.name as reviewer, completer.name as completer
