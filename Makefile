@@ -48,9 +48,9 @@ tests: $(VENV)/.tests
 	@$(BIN)/python -m tests.support.browsers
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
-test-harnesses: $(VENV)/.tests ## real Claude Code, Codex, Gemini CLI, OpenCode and Copilot CLI at work in a room
+test-harnesses: $(VENV)/.tests ## eleven real harnesses at work in a room; writes what it verified into the record and the pages
 	$(BIN)/python -m tests.harness.install
-	$(BIN)/python -m pytest -m harness tests/harness
+	$(BIN)/python -m pytest -m harness tests/harness; code=$$?; $(BIN)/python -m tests.support.generated; exit $$code
 
 test-libraries: $(VENV)/.tests ## fastmcp, pydantic-ai and an older SDK as members of a room, and a person in the chat client fast-agent
 	$(BIN)/python -m tests.libraries.install

@@ -15,6 +15,7 @@ from teamroom.resources.words import (
     render_stream,
 )
 from teamroom.server import topics
+from teamroom.server.acts.approvals.rules import READ_RULES
 from teamroom.server.acts.capabilities.plants import READ_PLANTS
 from teamroom.server.acts.control.policy import READ_POLICY
 from teamroom.server.acts.decisions.decisions import READ_DECISIONS
@@ -27,6 +28,7 @@ from teamroom.server.acts.presence.me import LISTEN, READ_INBOX, READ_ME
 from teamroom.server.acts.receipts.receipts import READ_RECEIPT, READ_STREAM
 from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.identity import Caller
+from teamroom.tools.words.approvals import render_rules
 from teamroom.tools.words.decisions import render_decisions
 from teamroom.tools.words.members import render_roster
 from teamroom.tools.words.messages import render_messages
@@ -168,6 +170,14 @@ RESOURCES = (
         "The values of the room's policy, and who set them.",
         READ_POLICY,
         render_policy,
+        topics=always(topics.POLICY),
+    ),
+    Resource(
+        "rules",
+        "Approval rules",
+        "Which calls of agents' own tools wait for a person.",
+        READ_RULES,
+        render_rules,
         topics=always(topics.POLICY),
     ),
     Resource(

@@ -193,6 +193,20 @@ class FixedSettings(BaseModel):
         description="Seconds for which a probe is shown; its answer is accepted for twice as long.",
     )
 
+    # approvals
+    open_approvals: int = Field(
+        10, ge=1, le=20, description="Calls of one member that may wait for a person at once; further ones are refused."
+    )
+    approval_seconds: float = Field(
+        86_400, ge=60, le=2_592_000, description="Seconds for which a call that a person allowed can pass once."
+    )
+    refused_call_seconds: float = Field(
+        3600,
+        ge=0,
+        le=604_800,
+        description="Seconds for which a call that a person refused stays refused; then a person is asked again.",
+    )
+
     # presence
     live_interval_seconds: float = Field(
         300, ge=10, le=3600, description="Check-in interval of a member in mode live, in seconds."

@@ -21,6 +21,7 @@ from teamroom.server.wake.listeners import Origin
 from teamroom.server.wake.newest import LISTENER, ended_run, listener_name, run_report, woke_cursor
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import (
+    approvals,
     authorizations,
     capabilities,
     control,
@@ -47,6 +48,7 @@ NOUNS = (
     tasks,
     decisions,
     authorizations,
+    approvals,
     control,
     receipts,
     letters,

@@ -5,7 +5,8 @@ output as it is. So this loads as little as possible: no JSON, no HTTP library, 
 as the room answers on the socket in its folder.
 
 If the room cannot be asked, an unattended session is refused the tool. An attended one goes on with a warning: nobody
-wants to lose an open session because the room is down.
+wants to lose an open session because the room is down. What approval rules have wait for a person is refused there too,
+so the gate keeps its member's rules in a private file.
 """
 
 import os
@@ -18,7 +19,12 @@ ANSWER_SECONDS = 2.0
 INPUT_BYTES = 4_194_304
 """The longest input that is sent; of a longer one, the room gets the beginning, and the member's standing decides."""
 
-ANSWER_BYTES = 65_536
+ANSWER_BYTES, BLOCK_BYTES = 262_144, 65_536
+
+MARK_CHARACTERS = 64
+
+NO_RULES, OTHER_RULES = "none", "other"
+"""The marks of no rules, and of rules that cannot be read: the room sends them again."""
 
 OTHERS_READ, OTHERS_WRITE = 0o077, 0o022
 
@@ -36,6 +42,8 @@ class Request:
 
     def __init__(self) -> None:
         self.format, self.name, self.file = "", "", ""
+        self.rules = ""
+        """The file with the member's approval rules; "" until it is known."""
         self.data = os.environ.get("TEAMROOM_DATA", "")
         self.url = os.environ.get("TEAMROOM_URL", "")
         self.is_unattended = False
@@ -49,12 +57,16 @@ def main(words: list[str]) -> int:
         return USAGE
     said = sys.stdin.buffer.read(INPUT_BYTES)
     try:
-        answer = ask(request, said)
+        answer, _, rules = ask(request, said).partition("\n")
+        if rules:
+            from teamroom.clients.gate.kept_rules import keep_rules
+
+            keep_rules(request.rules, rules)
     except (UnreachableError, OSError, ValueError) as error:
         from teamroom.clients.gate.unreachable import answer_unreached
 
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        answer = answer_unreached(request.format, request.is_unattended, why, said)
+        answer = answer_unreached(request, why, said)
     sys.stdout.write(answer)
     return 0
 
@@ -75,19 +87,23 @@ def read(words: list[str]) -> Request | None:
 
 
 def ask(request: Request, said: bytes) -> str:
-    """Return the room's answer. Raises UnreachableError, OSError, ValueError."""
+    """Return the room's answer; after a line break, the rules to keep. Raises UnreachableError, OSError, ValueError."""
     if request.url or not request.data:
         from teamroom.clients.gate.unreachable import ask_at_address
 
         return ask_at_address(request, f"/hooks/{request.format}", said)
     folder = os.path.abspath(os.path.expanduser(request.data))
     if request.file or request.name:
-        token = saved_token(request.file or token_file(folder, request.name))
+        file = os.path.abspath(request.file) if request.file else token_file(folder, request.name)
+        request.rules = rules_beside(file)
+        token = saved_token(file)
     else:
-        token = os.environ.get("TEAMROOM_TOKEN", "")
+        token = os.environ.get("TEAMROOM_TOKEN", "").strip()
+        request.rules = rules_of(folder, token)
     if not token:
         raise UnreachableError("no token is given: set TEAMROOM_TOKEN, or name the member with --as")
-    return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", token.strip(), said)
+    mark = kept_mark(request.rules)
+    return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", token.strip(), mark, said)
 
 
 def token_file(folder: str, name: str) -> str:
@@ -95,6 +111,32 @@ def token_file(folder: str, name: str) -> str:
     if "/" in name or name.startswith("."):
         raise UnreachableError("--as names no member")
     return f"{folder}/members/{name}.token"
+
+
+def rules_beside(token_file: str) -> str:
+    """Return the file with the rules of the member whose token is in a file."""
+    return f"{token_file.removesuffix('.token')}.rules"
+
+
+def rules_of(folder: str, token: str) -> str:
+    """Return the file with the rules of a member whose token is in no file."""
+    import hashlib
+
+    return f"{folder}/members/{hashlib.sha256(token.encode(errors='replace')).hexdigest()[:16]}.rules"
+
+
+def kept_mark(path: str) -> str:
+    """Return the mark of the rules that are kept."""
+    try:
+        with open(
+            os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), encoding="ascii", errors="replace"
+        ) as file:
+            mark = file.readline(MARK_CHARACTERS).strip()
+    except FileNotFoundError:
+        return NO_RULES
+    except OSError:
+        return OTHER_RULES
+    return mark if mark.isalnum() else OTHER_RULES
 
 
 def saved_token(path: str) -> str:
@@ -118,14 +160,14 @@ def host_of(folder: str) -> str:
     return found.partition("/")[0]
 
 
-def ask_on_socket(folder: str, host: str, path: str, token: str, said: bytes) -> str:
+def ask_on_socket(folder: str, host: str, path: str, token: str, mark: str, said: bytes) -> str:
     """Ask on the socket in the room's folder. Raises UnreachableError, OSError."""
     status = os.stat(folder)
     if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
         raise UnreachableError(f"{folder} {PRIVATE}")
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
+        f"X-Teamroom-Rules: {mark}\r\nContent-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
     )
     os.chdir(folder)  # an address of a socket has at most about 100 bytes
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -133,7 +175,7 @@ def ask_on_socket(folder: str, host: str, path: str, token: str, said: bytes) ->
         connection.connect("room.sock")
         connection.sendall(head.encode() + said)
         received = b""
-        while (block := connection.recv(ANSWER_BYTES)) and len(received) < ANSWER_BYTES:
+        while (block := connection.recv(BLOCK_BYTES)) and len(received) < ANSWER_BYTES:
             received += block
     head_part, _, body = received.partition(b"\r\n\r\n")
     if not head_part.startswith(b"HTTP/1.1 200 "):

@@ -8,7 +8,7 @@ from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, M
 from teamroom.clients.harnesses.entries import Entry, Item, Put
 from teamroom.clients.harnesses.files import repository_of
 from teamroom.clients.harnesses.hooks import (
-    UNATTENDED,
+    STAYS,
     WAIT_SECONDS,
     command_hook,
     gate_command,
@@ -61,7 +61,8 @@ def _token_file(seat: Seat) -> ConfigFile | None:
 
 
 def _gate(seat: Seat, has_variable: bool) -> Entry:
-    if has_variable:
+    """Return the gate. Claude Code's own call is faster, but it cannot refuse some calls alone if no room answers."""
+    if has_variable and seat.is_unattended:
         return http_gate(seat, variable(seat.name))
     return command_hook("PreToolUse", gate_command(seat, "claude"), matcher="*")
 
@@ -90,15 +91,15 @@ CLAUDE = Harness(
     snippet=lambda seat: f"claude mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, and an unattended session fails closed. Others report "
     "when it waits for a permission.",
-    wakes=f"A background hook waits for wakes, and wakes an idle session. {UNATTENDED}",
+    wakes=f"A background hook waits for wakes, and wakes an idle session. {STAYS.format('claude')}",
     notes=("Start Claude Code again in this folder: an open session has neither the server nor the hooks.",),
-    tried="run with the real program",
     why=(
         "The server is written where `claude mcp add` writes it: for this user and this project, so no approval is "
         "asked for and nothing is committed. That command also writes eight other keys, a backup and telemetry, which "
         "a leave could not undo, so join merges the entry itself. The server is the stdio bridge, which needs no "
-        "variable and has the room prove itself. The hook is Claude Code's own HTTP call, which reads a variable: its "
-        "user settings give it, in a private file outside of every repository. If they are in a repository, the hook "
-        "is a command instead."
+        "variable and has the room prove itself. The hooks are Claude Code's own HTTP calls, which read a variable: "
+        "its user settings give it, in a private file outside of every repository. If they are in a repository, the "
+        "hooks are commands instead. So is the gate of an attended session: while no room answers, it refuses the "
+        "calls that wait for a person, and no others."
     ),
 )

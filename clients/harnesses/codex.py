@@ -5,7 +5,7 @@ import shlex
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
 from teamroom.clients.harnesses.entries import Put
 from teamroom.clients.harnesses.hooks import (
-    UNATTENDED,
+    STAYS,
     WAIT_SECONDS,
     command_hook,
     gate_command,
@@ -58,7 +58,7 @@ CODEX = Harness(
     snippet=lambda seat: f"codex mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool, once you have trusted the hooks. Others report when it "
     "waits for a permission.",
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('codex')}",
     notes=(
         "Codex reads a folder's config only if the folder is trusted, so join marks it as trusted in your own config.",
         "Codex was not seen to read the config of a folder without a git repository: run `git init` there first.",
@@ -66,7 +66,6 @@ CODEX = Harness(
         "While the hook waits for a wake, Codex shows the turn as busy.",
         "The files are in this folder. They hold no secret, but paths of this machine: do not commit them.",
     ),
-    tried="run with the real program",
     why=(
         "`codex mcp add` writes for all folders at once, and each folder has its own identity, so join writes the "
         "folder's own config. The stdio bridge needs no variable, so two harnesses in one terminal share no token."

@@ -9,6 +9,7 @@ from typing import Any
 
 from teamroom.clients.harnesses.entries import Entry, Put
 from teamroom.clients.harnesses.files import repository_of
+from teamroom.clients.harnesses.verified import in_words, verified
 
 ENTRY = "teamroom"
 """The name of the room in every config."""
@@ -105,17 +106,17 @@ class Harness:
     `wakes_open_session`: a hook that join writes wakes a session that a person has open. `run`: the command of one run
     for a wake, as a listener gets it; () if join knows none.
 
-    `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do,
-    `tried` how its config was verified, and `why` why it is written as it is.
+    `stops` and `wakes` say in a sentence what the room can do there, `notes` what the person should know or do, and
+    `why` why its config is written as it is. `tried`: where that is from, for a harness that no test here runs.
     """
 
     key: str
     name: str
     snippet: Callable[[Seat], str]
-    tried: str
     why: str
     stops: str
     wakes: str
+    tried: str = ""
     files: Callable[[Seat], list[ConfigFile]] | None = None
     programs: tuple[str, ...] = ()
     homes: tuple[str, ...] = ()
@@ -126,6 +127,12 @@ class Harness:
     wakes_open_session: bool = False
     run: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def how_tried(self) -> str:
+        """How its config was verified, in a few words."""
+        found = verified(self.key)
+        return self.tried if found is None else in_words(found)
 
     def is_on(self, machine: Machine) -> bool:
         """Whether a machine has this harness."""

@@ -9,6 +9,7 @@ from teamroom.clients.harnesses.entries import Item, Put
 from teamroom.clients.harnesses.hooks import (
     GATE_SECONDS,
     MILLISECONDS,
+    STAYS,
     UNATTENDED,
     WAIT_SECONDS,
     command_hook,
@@ -18,7 +19,6 @@ from teamroom.clients.harnesses.hooks import (
     wake_hooks,
 )
 
-RUN = "run with the real program"
 IN_FOLDER = "The files are in this folder. They hold no secret, but paths of this machine: do not commit them."
 NEEDS_NO_VARIABLE = "The stdio bridge needs no variable, so two harnesses in one terminal share no token."
 
@@ -68,12 +68,11 @@ GEMINI = Harness(
     files=_gemini,
     snippet=lambda seat: servers(seat, trust=True),
     stops="Its own hook asks the room before every local tool. Others report when it waits for a permission.",
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
+    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('acp')}",
     notes=(
         "Gemini CLI ignores every server in a folder that it does not trust, so join adds the folder to its list.",
         IN_FOLDER,
     ),
-    tried=RUN,
     why=(
         "`gemini mcp add` also writes a history of projects, which a leave could not undo, and it drops comments, so "
         f"join merges the entry itself. {NEEDS_NO_VARIABLE}"
@@ -103,7 +102,7 @@ const report = (said) => {{
   told.stdin.end(JSON.stringify(said));
 }};
 
-export const Teamroom = async () => ({{
+export const Teamroom = async ({{ directory }}) => ({{
   event: async ({{ event }}) => {{
     if (event.type in SAYS) {{
       report({{ hook_event_name: SAYS[event.type], tool: event.properties?.permission }});
@@ -113,7 +112,7 @@ export const Teamroom = async () => ({{
     report({{ hook_event_name: "PostToolUse", tool: input.tool }});
   }},
   "tool.execute.before": async (input, output) => {{
-    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID }};
+    const call = {{ tool: input.tool, tool_input: output.args, session_id: input.sessionID, cwd: directory }};
     const asked = JSON.stringify({{ hook_event_name: "PreToolUse", ...call }});
     let answer = {{}};
     try {{
@@ -156,9 +155,8 @@ OPENCODE = Harness(
     files=_opencode,
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: _opencode_entry(seat)}}, indent=2),
     stops="A plugin asks the room before every local tool, and reports when it waits for a permission.",
-    wakes="Its listener starts or resumes a session; no hook can.",
+    wakes="Its listener keeps it running with `--adapter opencode`, or starts a run for each wake; no hook can.",
     notes=(IN_FOLDER, "OpenCode loads a library for plugins when it starts. Without a network, that takes a minute."),
-    tried="the server run with the real program, the plugin not tried",
     why=f"OpenCode has no command that adds a server without asking. {NEEDS_NO_VARIABLE}",
 )
 
@@ -198,9 +196,11 @@ COPILOT = Harness(
     is_users=True,
     snippet=lambda seat: f"copilot mcp add {ENTRY} -- {shlex.join(seat.bridge)}",
     stops="Its own hook asks the room before every local tool. Others report when it waits for a permission.",
-    wakes="Its listener starts or resumes a session; no hook can.",
-    notes=("With `-p`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",),
-    tried="the server run with the real program, the hook not tried",
+    wakes="Its listener keeps it running with `--adapter acp`, or starts a run for each wake; no hook can.",
+    notes=(
+        "With `-p` or `--acp`, Copilot CLI needs `--allow-all-tools` or `--allow-tool teamroom` to call the room.",
+        "After a pause or a restart of the room, Copilot CLI can drop the room's tools. Then start it again.",
+    ),
     why=(
         "A folder's `.mcp.json` is also read by Claude Code and nanocoder, which would then act as this member. So "
         "join writes the user's own file, and the identity is the same in each folder. `copilot mcp add` leaves two "
@@ -219,7 +219,7 @@ QWEN_REPORTS = ("PostToolUse", "Notification", "PreCompact", "Stop", "SessionEnd
 def _qwen(seat: Seat) -> list[ConfigFile]:
     return [
         ConfigFile(
-            seat.machine.home / ".qwen" / "settings.json",
+            seat.machine.config(".qwen", "settings.json", variable="QWEN_HOME"),
             entries=(
                 seat.server(trust=True),
                 *wake_hooks(seat, command_hook("Stop", wake_command(seat, "qwen"), WAIT_SECONDS)),
@@ -246,8 +246,11 @@ QWEN = Harness(
         "Its own hook asks the room before every local tool. Qwen Code fails open: if the hook itself fails, the tool "
         "runs, also unattended. Other hooks report when it waits for a permission."
     ),
-    wakes=f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED}",
-    tried=RUN,
+    wakes=(
+        f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED} Or leave out the hook: "
+        "`teamroom listen --adapter qwen` wakes an open session that rests."
+    ),
+    notes=("For `--adapter qwen`, join with `--unattended`: a session has one listener.",),
     why=(
         "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
         "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "
@@ -300,7 +303,6 @@ VIBE = Harness(
     stops="Its own hook asks the room before every local tool, and unattended it fails closed.",
     wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {UNATTENDED}",
     notes=("With `-p`, Vibe needs `--auto-approve` to call the room.",),
-    tried="the hooks run with the real program over HTTP, the stdio entry not tried",
     why=(
         "Vibe keeps one list of servers for its user, so the identity is the same in each folder. Join merges the "
         f"entry itself, so that a leave can restore the file. {NEEDS_NO_VARIABLE}"

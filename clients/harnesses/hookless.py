@@ -2,11 +2,12 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
 from teamroom.clients.harnesses.entries import Item, Put
-from teamroom.clients.harnesses.hooked import NEEDS_NO_VARIABLE, RUN, servers
+from teamroom.clients.harnesses.hooked import NEEDS_NO_VARIABLE, servers
 
 NOT_STOPPED = "Nothing stops its local tools: {why} A pause or kill refuses only its calls to the room."
 STARTED = "Its listener starts a fresh run for each wake; an open session is not woken."
@@ -39,7 +40,6 @@ CLINE = Harness(
     snippet=lambda seat: f"cline mcp add {ENTRY} --yes -- {shlex.join(seat.bridge)}",
     stops=NOT_STOPPED.format(why="a hook of Cline ends the whole run, and the model is told nothing."),
     wakes=STARTED,
-    tried=RUN,
     why=f"{EXPANDS_NOTHING} Join merges the entry itself, so that a leave can restore the file.",
 )
 
@@ -73,7 +73,6 @@ CONTINUE = Harness(
     stops=NOT_STOPPED.format(why="Continue runs no hook before a tool."),
     wakes=STARTED,
     notes=("If you start Continue with another config, add the entry there: `cn --config FILE`.",),
-    tried="run with the real program over HTTP, the stdio entry not tried",
     why=f"Continue has no command for a server on this machine. {NEEDS_NO_VARIABLE}",
 )
 
@@ -82,7 +81,9 @@ CONTINUE = Harness(
 
 
 def _nanocoder(seat: Seat) -> list[ConfigFile]:
-    return [ConfigFile(seat.machine.xdg / "nanocoder" / ".mcp.json", entries=(seat.server(transport="stdio"),))]
+    named = seat.machine.environment.get("NANOCODER_CONFIG_DIR")
+    folder = Path(named) if named else seat.machine.xdg / "nanocoder"
+    return [ConfigFile(folder / ".mcp.json", entries=(seat.server(transport="stdio"),))]
 
 
 NANOCODER = Harness(
@@ -96,7 +97,6 @@ NANOCODER = Harness(
     snippet=lambda seat: servers(seat, transport="stdio"),
     stops=NOT_STOPPED.format(why="nanocoder has no hook before a tool."),
     wakes=STARTED,
-    tried="read in the shipped program",
     why=(
         "A folder's `.mcp.json` is also read by Claude Code and Copilot CLI, which would then act as this member. So "
         f"join writes the user's own file, and the identity is the same in each folder. {NEEDS_NO_VARIABLE}"
@@ -135,6 +135,5 @@ GPTME = Harness(
     snippet=_gptme_snippet,
     stops=NOT_STOPPED.format(why="gptme has no hook before a tool."),
     wakes=STARTED,
-    tried=RUN,
     why=f"{EXPANDS_NOTHING} It has no command that adds a server.",
 )

@@ -17,6 +17,10 @@ WAIT_SECONDS = 86_400
 MILLISECONDS = 1000
 
 UNATTENDED = "Unattended, it gets no such hook: its listener starts a run for each wake."
+STAYS = (
+    "Unattended, it gets no such hook: its listener keeps it running (`--adapter {}`), or starts a run for each wake."
+)
+"""The same of a harness that has a driver."""
 
 
 def gate_command(seat: Seat, format_: str) -> str:

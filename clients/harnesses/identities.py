@@ -21,6 +21,9 @@ from teamroom.clients.session.place import (
     saved_token_file,
 )
 
+RULES = ".rules"
+"""How the file ends in which a gate keeps its member's approval rules, next to the token."""
+
 LABEL = "join"
 """The label of the tokens that join issues: a leave revokes these alone."""
 
@@ -111,6 +114,7 @@ def end_token(place: Place, joined: Joined) -> None:
     """Revoke the tokens that join issued to a member, and remove the saved one. Raises Failure."""
     ask_once(place, "revoke", secrets.token_hex(REQUEST_ID_BYTES), name=joined.name, label=LABEL)
     token_file(joined).unlink(missing_ok=True)
+    token_file(joined).with_suffix(RULES).unlink(missing_ok=True)
 
 
 def token_file(joined: Joined) -> Path:

@@ -13,7 +13,7 @@ OVER_HTTP = "It takes an address and a header. The program gets the token from a
 
 
 def _printed(key: str, name: str, snippet: Callable[[Seat], str], tried: str, why: str, **more: str | bool) -> Harness:
-    return Harness(key, name, snippet, tried, why, NOT_STOPPED, NOT_WOKEN, **more)  # type: ignore[arg-type]
+    return Harness(key, name, snippet, why, NOT_STOPPED, NOT_WOKEN, tried, **more)  # type: ignore[arg-type]
 
 
 def _chat(title: str) -> Callable[[Seat], str]:

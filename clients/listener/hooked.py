@@ -18,7 +18,8 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS, wake_line
+from teamroom.clients.listener.batch import wake_line
+from teamroom.clients.listener.listen import FAILED_SECONDS, PARENT_SECONDS
 from teamroom.clients.session.failure import WAKES, Failure, ungrouped
 from teamroom.clients.session.lineage import MARK, parent_of, words_above
 from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener, root_of

@@ -1,24 +1,15 @@
-"""`teamroom listen`: the one live listener of an agent. It runs a command for the agent's wakes.
+"""`teamroom listen`: the one live listener of an agent. For the agent's wakes, its driver takes a turn.
 
-The command gets the wakes as JSON on standard input, and one line about them in a variable. No text of a member is on
-its command line, which other users can read and which programs take options from. While it runs, the listener sends
-heartbeats with a report of the run: when it began, and when its processes last moved. The room judges from that whether
-the agent works.
+While a turn is on, the listener sends heartbeats with a report of the run: when it began, and when its processes last
+moved. The room judges from that whether the agent works.
 
-The wakes are acknowledged once they are answered: the command exited with 0 and, with `--done call`, the agent called
-the room meanwhile. A harness whose model cannot be reached often exits with 0 too, but it makes no call.
+The wakes are acknowledged once they are answered: the turn ended well and, with `--done call`, the agent called the
+room meanwhile. A harness whose model cannot be reached often ends a turn well too, but it makes no call.
 """
 
-import asyncio
-import contextlib
-import json
 import os
-import shlex
-import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -26,8 +17,10 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
-from teamroom.clients.listener.movement import Clock, Movement
-from teamroom.clients.session.failure import INTERRUPTED, USAGE, Failure, ungrouped
+from teamroom.clients.listener.batch import Batch, what_woke
+from teamroom.clients.listener.driver import Driver, TurnEnd
+from teamroom.clients.listener.movement import Clock
+from teamroom.clients.session.failure import INTERRUPTED, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
 from teamroom.clients.session.listening import STALE_CURSOR, WAIT_SECONDS, ListeningRoom, new_listener
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, naming_caller
@@ -36,41 +29,34 @@ from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import plain, say
 from teamroom.clients.session.whereabouts import Whereabouts
-from teamroom.server.rules.text import cite, quote_wake
 
 BEAT_SECONDS = 10.0
-"""How often the listener looks at its command and sends a heartbeat while the command runs."""
+"""How often the listener looks at the run and sends a heartbeat while a turn is on."""
+
+CALL_SECONDS = 1.0
+"""How often it is looked whether an agent called whose turn goes on elsewhere. A new wake shows it at once."""
 
 PARENT_SECONDS = 1.0
 """How often the listener checks that the program that started it still runs."""
 
 END_SECONDS, STOPPED_SECONDS = 10.0, 1.0
-"""How long a command may take to exit after SIGTERM; and one whose member was stopped."""
-
-LOOK_SECONDS, ROUNDS = 0.05, 20
-"""How often it is looked whether the processes of a command have exited, and how often they are killed at most."""
+"""How long what the driver started may take to exit after SIGTERM; and if the member was stopped."""
 
 FAILED_SECONDS = (5.0, 300.0)
-"""The first and the longest wait before a failed command is run again."""
-
-PLACEHOLDER, SENTENCE = "{wake}", "call check_in"
-"""The placeholder in a command, and the sentence that takes its place. It is the same for every wake."""
-
-LINE, LINE_BYTES = "TEAMROOM_WAKE", 4096
-"""The variable with the line about the wakes, and the longest one."""
+"""The first and the longest wait before a failed turn is taken again."""
 
 WAITS = ("wakes", "tasks", "offers", "reviews", "probes", "reminders")
 """The fields of a check-in that an agent has to look at."""
 
 
 Done = Literal["call", "exit"]
-"""What answers a wake: a call of the member during the run, or the end of the command. Both need the exit code 0."""
+"""What answers a wake: a call of the member during the turn, or the end of the turn. Both need the exit code 0."""
 
 
 def listen(
     place: Place,
     name: str,
-    command: Sequence[str],
+    driver: Driver,
     parent: int | None,
     clock: Clock = time.monotonic,
     done: Done | None = None,
@@ -79,24 +65,21 @@ def listen(
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
     The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
-    machine sleeps. `done` None: a call for agents, the exit for people. `stops_on_pause`: a pause
-    ends the command, which runs again after the resume. Raises Failure.
+    machine sleeps. `done` None: a call for agents, the exit for people. `stops_on_pause`: a pause ends what the
+    driver started, and the turn is taken again after the resume. Raises Failure.
     """
-    if shutil.which(command[0]) is None:
-        raise Failure(f"There is no command {plain(command[0])}.", "Name the command to run for a wake after --", USAGE)
-
     with naming_caller(place, name):
-        return anyio.run(Listener(place, name, command, parent, clock, done, stops_on_pause).run)
+        return anyio.run(Listener(place, name, driver, parent, clock, done, stops_on_pause).run)
 
 
 class Listener:
-    """A listener and the command that it runs."""
+    """A listener and the driver that takes its turns."""
 
     def __init__(
         self,
         place: Place,
         name: str,
-        command: Sequence[str],
+        driver: Driver,
         parent: int | None,
         clock: Clock,
         done: Done | None = None,
@@ -105,12 +88,14 @@ class Listener:
         self._done, self._stops_on_pause = done, stops_on_pause
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
-        where = Whereabouts(os.path.basename(command[0]))
+        where = Whereabouts(driver.program)
         self._room = ListeningRoom(lambda: place.endpoint, self._token, new_listener(), where=where, tell=self._tell)
-        self._command, self._parent = command, parent
+        self._driver, self._parent = driver, parent
         self._paused = anyio.Event()
         self._heard = 0
-        """The newest wake that came while a command ran."""
+        """The newest wake that came while a turn was on."""
+        self._replied, self._is_superseded = anyio.Event(), False
+        """Set with each reply to the wait that is open while a turn is on; and whether a newer listener was in one."""
         self._ended_by: signal.Signals | None = None
         self._tasks: anyio.abc.TaskGroup
 
@@ -126,14 +111,27 @@ class Listener:
                 self._name = str(me["name"])
                 check_kind(self._place, me)
                 self._done = self._done or ("call" if me["kind"] == "agent" else "exit")
-                command = plain(shlex.join(self._command))
-                say(f"teamroom: Listening for @{plain(self._name)} at {self._place.endpoint}. A wake runs: {command}")
-                await self._listen()
+                who = f"@{plain(self._name)} at {self._place.endpoint}"
+                say(f"teamroom: Listening for {who}. {self._driver.describes}")
+                await self._drive()
                 self._tasks.cancel_scope.cancel()
         return INTERRUPTED if self._ended_by is signal.SIGINT else 0
 
+    async def _drive(self) -> None:
+        """Listen with the driver at hand. It ends everything that it started, at once if the member was stopped."""
+        seconds = END_SECONDS
+        try:
+            self._driver.begin(self._tasks, self._variables())
+            await self._listen()
+        except* Failure:
+            seconds = STOPPED_SECONDS
+            raise
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._driver.end(seconds)
+
     async def _listen(self) -> None:
-        """Wait for wakes and run the command for them, until a newer listener supersedes this one."""
+        """Wait for wakes and have a turn taken for them, until a newer listener supersedes this one."""
         after = await self._begin()
         pause, longest = FAILED_SECONDS
         while after is not None:
@@ -155,7 +153,7 @@ class Listener:
         say(f"teamroom: A newer listener of @{plain(self._name)} superseded this one, which now exits.")
 
     async def _begin(self) -> int | None:
-        """Run the command for work that already waits, for example after a crash.
+        """Take a turn for work that already waits, for example after a crash.
 
         Returns the cursor after it; None once a newer listener has superseded this one.
         """
@@ -174,63 +172,68 @@ class Listener:
         say(f"teamroom: {plain(words)}")
         if event == "paused":
             self._paused.set()
+            if self._stops_on_pause:
+                self._tasks.start_soon(self._driver.end, STOPPED_SECONDS)
 
-    # -------------------------------------------------------------- the command
+    def _variables(self) -> dict[str, str]:
+        """Return who the agent is, for what its driver starts."""
+        return {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, **mark(self._name)}
+
+    # -------------------------------------------------------------- a turn
 
     async def _run(self, wakes: list[dict[str, Any]], cursor: int) -> bool:
-        """Run the command for some wakes until it ends; returns whether that answered them."""
+        """Take a turn for some wakes; returns whether that answered them."""
         self._name = str((await self._room.me())["name"])  # it may have got another one since
-        calls_before = self._room.calls
-        line = wake_line(self._name, wakes)
-        message = json.dumps({"member": self._name, "cursor": cursor, "line": line, "wakes": wakes}).encode()
-        variables = {"TEAMROOM_TOKEN": self._token(), "TEAMROOM_URL": self._place.endpoint, LINE: line}
-        variables |= mark(self._name)
-        is_leader, began = os.getpgrp() == os.getpid(), self._clock()
-        process = await asyncio.create_subprocess_exec(
-            *(SENTENCE if word == PLACEHOLDER else word for word in self._command),
-            env={**os.environ, **variables},
-            stdin=asyncio.subprocess.PIPE,
-            process_group=None if is_leader else 0,
-        )
-        say(f"teamroom: {what_woke(wakes)}. Running the command (process {process.pid}).")
-        self._room.say(WOKE, cursor)
-        movement = Movement(process.pid, None if is_leader else process.pid, self._clock)
+        calls_before, began = self._room.calls, self._clock()
         self._paused = anyio.Event()
-        seconds = END_SECONDS
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._beat, movement)
-                tasks.start_soon(self._hear_of_stop)
-                if self._stops_on_pause:
-                    tasks.start_soon(self._end_on_pause, process, movement)
-                await process.communicate(message)
-                tasks.cancel_scope.cancel()
-        except* Failure:
-            seconds = STOPPED_SECONDS
-            raise
-        finally:
-            with anyio.CancelScope(shield=True):
-                await end_run(process, movement, seconds)
+        ended = await self._turn(Batch(self._name, cursor, wakes, self._variables()), calls_before)
         took = span(self._clock() - began)
         if self._stops_on_pause and self._paused.is_set():
-            say(f"teamroom: the command was ended after {took} by the pause, and will run again for these wakes.")
+            say(
+                f"teamroom: {self._driver.turn} was ended after {took} by the pause, and will run again for these "
+                "wakes."
+            )
             return False
         has_called = self._done == "exit" or await self._room.has_called(calls_before)
-        self._room.say(RUN_ENDED, {"code": process.returncode, "called": has_called})
-        if process.returncode != 0:
-            say(f"teamroom: the command {_ended(process.returncode)} after {took}, and will run again for these wakes.")
+        self._room.say(RUN_ENDED, {"code": ended.code, "called": has_called})
+        if ended.code != 0:
+            say(f"teamroom: {ended.words} after {took}, and will run again for these wakes.")
             return False
         if not has_called:
             say(
-                f"teamroom: the command exited with 0 after {took}. It ended without a call to the room, so it will "
-                "run again for the same wakes. If its end is the answer, listen with --done exit."
+                f"teamroom: {ended.words} after {took}. It ended without a call to the room, so it will run again for "
+                "the same wakes. If its end is the answer, listen with --done exit."
             )
             return False
-        say(f"teamroom: the command exited with 0 after {took}. Its wakes are answered.")
+        say(f"teamroom: {ended.words} after {took}. Its wakes are answered.")
         return True
 
+    async def _turn(self, batch: Batch, calls_before: str | None) -> TurnEnd:
+        async with anyio.create_task_group() as tasks:
+
+            def woken(words: str) -> None:
+                say(f"teamroom: {what_woke(batch.wakes)}. {words}.")
+                self._room.say(WOKE, batch.cursor)
+                tasks.start_soon(self._beat)
+
+            tasks.start_soon(self._hear_of_stop)
+            ended = await self._driver.take_turn(batch, woken)
+            if ended.call_seconds and self._done == "call":
+                await self._await_call(calls_before, ended.call_seconds)
+            tasks.cancel_scope.cancel()
+        return ended
+
+    async def _await_call(self, calls_before: str | None, seconds: float) -> None:
+        """Wait until the member calls the room, for a turn whose end the driver cannot see."""
+        with anyio.move_on_after(seconds):
+            while not self._room.was_called(calls_before) and not self._is_superseded:
+                with anyio.move_on_after(CALL_SECONDS) as looking:
+                    await self._replied.wait()
+                if looking.cancelled_caught:
+                    await self._room.beat(self._look)
+
     async def _rest(self, seconds: float, cursor: int) -> bool:
-        """Listen before the command runs again for wakes up to a cursor. A newer wake ends the rest.
+        """Listen before a turn is taken again for wakes up to a cursor. A newer wake ends the rest.
 
         Returns False once a newer listener has superseded this one.
         """
@@ -244,25 +247,29 @@ class Listener:
                 return not waited["superseded"]
         return True
 
-    async def _beat(self, run: Movement) -> None:
+    async def _beat(self) -> None:
         """Send heartbeats, the first one now: each reports the run."""
-
-        async def look() -> dict[str, float]:
-            await anyio.to_thread.run_sync(run.look)
-            return run.report()
-
         while True:
-            await self._room.beat(look)
+            await self._room.beat(self._look)
             await anyio.sleep(BEAT_SECONDS)
 
-    async def _hear_of_stop(self) -> None:
-        """Have a wait open while the command runs: a kill ends it at once. What it brings comes again after the run."""
-        while not (waited := await self._room.wait(None))["superseded"]:
-            self._heard = max([self._heard, *(wake["seq"] for wake in waited["wakes"])])
+    async def _look(self) -> dict[str, float]:
+        """Look at the run that is on; returns what the room is told of it."""
+        movement = self._driver.movement
+        if movement is None:
+            return {}
+        await anyio.to_thread.run_sync(movement.look)
+        return movement.report()
 
-    async def _end_on_pause(self, process: asyncio.subprocess.Process, run: Movement) -> None:
-        await self._paused.wait()
-        await end_run(process, run, STOPPED_SECONDS)
+    async def _hear_of_stop(self) -> None:
+        """Have a wait open while a turn is on: a kill ends it at once. What it brings comes again after the turn."""
+        self._is_superseded = False
+        while not self._is_superseded:
+            waited = await self._room.wait(None)
+            self._is_superseded = bool(waited["superseded"])
+            self._heard = max([self._heard, *(wake["seq"] for wake in waited["wakes"])])
+            self._replied.set()
+            self._replied = anyio.Event()
 
     # -------------------------------------------------------------- its own end
 
@@ -276,58 +283,3 @@ class Listener:
                 break
             await anyio.sleep(PARENT_SECONDS)
         self._tasks.cancel_scope.cancel()
-
-
-async def end_run(process: asyncio.subprocess.Process, run: Movement, seconds: float) -> None:
-    """End a command that still runs with all processes below it, by force after some seconds.
-
-    A process that left its group, or whose parent has exited, is one of them: the listener has known it since.
-    """
-    if process.returncode is not None:
-        return
-    _signal(run, signal.SIGTERM)
-    for _ in range(round(seconds / LOOK_SECONDS)):
-        if not _signal(run, 0):
-            break
-        await anyio.sleep(LOOK_SECONDS)
-    for _ in range(ROUNDS):
-        if not _signal(run, signal.SIGKILL):
-            break
-        await anyio.sleep(LOOK_SECONDS)
-    await process.wait()
-
-
-def _signal(run: Movement, number: int) -> int:
-    """Send a signal to every process of a run; returns how many there are."""
-    try:
-        tree = run.tree()
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    for one in tree:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(one.id, number)
-    return len(tree)
-
-
-def _ended(code: int | None) -> str:
-    return f"was ended by signal {-code}" if code is not None and code < 0 else f"exited with {code}"
-
-
-def what_woke(wakes: list[dict[str, Any]]) -> str:
-    """Return in words what woke a member, without texts of others."""
-    if not wakes:
-        return "Work waits in the room"
-    first, more = wakes[-1], f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    return plain(f"Woken by {first['reason']} {cite(first['subject'])} from @{first['from']}{more}")
-
-
-def wake_line(name: str, wakes: list[dict[str, Any]]) -> str:
-    """Return one line of at most LINE_BYTES for the member's model about what woke it. Texts of others are quoted."""
-    if not wakes:
-        return f"You are @{name} in the room. Work waits for you there. Call check_in first."
-    first = wakes[-1]
-    more = f", and {len(wakes) - 1} more" if len(wakes) > 1 else ""
-    text = quote_wake(first["reason"], first["from"], first["line"])
-    what = f"{first['reason']} {cite(first['subject'])} from @{first['from']}: {text}{more}"
-    line = plain(f"You are @{name} in the room. You were woken: {what}. Call check_in first.")
-    return line.encode("utf-8", "backslashreplace")[:LINE_BYTES].decode("utf-8", "ignore")

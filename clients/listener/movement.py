@@ -79,6 +79,10 @@ class Movement:
         self._last = self._sample()
         self._cpu_before = self._last.cpu_seconds if self._last is not None else 0.0
 
+    def begin(self) -> None:
+        """Begin to count anew: the same processes begin another run."""
+        self._began = self._moved = self._clock()
+
     def look(self) -> None:
         """Look whether the run moved since the last look."""
         now, sample = self._clock(), self._sample()

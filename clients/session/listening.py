@@ -81,6 +81,10 @@ class ListeningRoom(Room):
         A server that started since then knows only the calls that it got itself. An older one counts none.
         """
         await self.beat()
+        return self.was_called(before)
+
+    def was_called(self, before: str | None) -> bool:
+        """Whether the room has said since that the member called it, as in `has_called`."""
         mark, _, count = (self.calls or "").rpartition(":")
         if self.calls is None or before is None:
             return True

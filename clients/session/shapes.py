@@ -34,6 +34,23 @@ class Answered(Additions):
     next: NotRequired[str]
 
 
+class ApprovalRequired(Additions):
+    """Reply of `require_approval`: the rule, and whether it was removed. `note`: what it does not mean."""
+
+    rule: int
+    to: str
+    match: str
+    exceptions: list[str]
+    scope: str | None
+    by: str
+    receipt: int | None
+    head: str | None
+    replayed: str | None
+    is_removed: bool
+    note: str
+    next: NotRequired[str]
+
+
 class ArtifactShown(TypedDict):
     """An artifact as its receiver sees it: how to prove it, never the hash."""
 
@@ -107,6 +124,8 @@ class Broken(TypedDict):
     kind: Literal[
         "restore",
         "presence",
+        "at_prompt",
+        "two_hosts",
         "undelivered",
         "duty",
         "overdue",
@@ -115,6 +134,7 @@ class Broken(TypedDict):
         "exchange",
         "sent_back",
         "recovered",
+        "waited",
         "expired",
         "refused",
     ]
@@ -459,6 +479,8 @@ class MemberShown(TypedDict):
     last_progress: str | None
     run: RunShown | None
     harness: HarnessShown | None
+    runtimes: list[RuntimeShown]
+    on_two_hosts: bool
     next_wake: str | None
     expected_seconds: float | None
     p90_seconds: float | None
@@ -467,6 +489,7 @@ class MemberShown(TypedDict):
     supported: bool
     capabilities: list[CapabilityShown]
     authorizations: list[AuthorizationShown]
+    rules: list[RuleShown]
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot]
@@ -818,11 +841,39 @@ class Roster(Additions):
     next: str | None
 
 
+class RuleShown(TypedDict):
+    """A rule. `to`: a member, or `owner:NAME` for all agents of an owner. `rule`: its number, which removes it."""
+
+    rule: int
+    to: str
+    match: str
+    exceptions: list[str]
+    scope: str | None
+    by: str
+
+
 class RunShown(TypedDict):
     """A run under a member's listener: when it began, and when its processes last moved."""
 
     since: str
     moved: str
+
+
+class RuntimeShown(TypedDict):
+    """A runtime of a member, as it reported itself; '' for what it did not say.
+
+    `folder`: the last part of its path. `seen`: when it was last seen, to some minutes. `alive`: whether that
+    is recent.
+    """
+
+    host: str
+    folder: str
+    harness: str
+    version: str
+    branch: str
+    commit: str
+    seen: str
+    alive: bool
 
 
 class SectionAuthorizationShown(TypedDict):

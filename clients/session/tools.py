@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from teamroom.clients.session.shapes import (
         Answered,
+        ApprovalRequired,
         Artifact,
         Authorized,
         Beat,
@@ -602,4 +603,29 @@ class Tools:
     async def sign_in(self, *, name: str | None = None, request_id: str | None = None) -> SignInLink:
         """Get a link with which a person signs in to the room's page once, within ten minutes."""
         reply: SignInLink = await self.call("sign_in", request_id=request_id, name=name)
+        return reply
+
+    async def require_approval(
+        self,
+        *,
+        to: str | None = None,
+        match: str | None = None,
+        exceptions: Sequence[str] | None = None,
+        scope: str | None = None,
+        remove: int | None = None,
+        request_id: str | None = None,
+    ) -> ApprovalRequired:
+        """Have calls of an agent's own tools, or those of owner:NAME, wait for a person: match such as Bash(git
+        push*), or Bash with exceptions. scope: what an authorisation lets pass. Or remove a rule by its
+        number.
+        """
+        reply: ApprovalRequired = await self.call(
+            "require_approval",
+            request_id=request_id,
+            to=to,
+            match=match,
+            exceptions=exceptions,
+            scope=scope,
+            remove=remove,
+        )
         return reply

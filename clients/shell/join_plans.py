@@ -164,7 +164,7 @@ def show_joined(plan: Plan) -> None:
     harness = plan.harness
     print(f"\n{harness.name} has joined as @{plain(plan.identity.joined.name)}.")
     if harness.files is None:
-        print(f"{harness.why} Its entry ({harness.tried}):\n\n{harness.snippet(plan.seat)}\n")
+        print(f"{harness.why} Its entry ({harness.how_tried}):\n\n{harness.snippet(plan.seat)}\n")
     wakes = harness.wakes
     if plan.identity.joined.is_resident:
         wakes = "Its listener starts a run for each wake, and a watchdog keeps the listener running."
@@ -215,9 +215,11 @@ def print_entries(
         enroll = (
             f"enroll YOU --chat{place.as_option}" if harness.is_chat else f"enroll {wanted} --save{place.as_option}"
         )
-        shown.append({"harness": harness.key, "tried": harness.tried, "entry": harness.snippet(seat), "first": enroll})
+        shown.append(
+            {"harness": harness.key, "tried": harness.how_tried, "entry": harness.snippet(seat), "first": enroll}
+        )
         if not as_json:
-            print(f"{harness.name} ({harness.tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
+            print(f"{harness.name} ({harness.how_tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
             print(f"{harness.snippet(seat)}\n")
     if as_json:
         print_json({"entries": shown})

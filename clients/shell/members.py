@@ -24,7 +24,7 @@ from teamroom.clients.session.place import (
 )
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.replies import shaped
-from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, say
+from teamroom.clients.session.terminal import Layout, Row, Styled, plain, print_json, print_rows, quoted, say
 from teamroom.clients.session.times import with_local_times
 from teamroom.clients.shell.acting import RequestId
 from teamroom.clients.shell.app import Data, Json, Name, Span, bare, command, span
@@ -317,6 +317,7 @@ def _row(member: "MemberShown") -> Row:
     former = f"; formerly {plain(', '.join(member.former))}" if member.former else ""
     answers = (f"; {member.answers}" if member.answers else "") + say_unverified(member)
     harness = member.harness
+    waits = "".join(f"; {quoted(rule.match)} waits for a person (rule {rule.rule})" for rule in member.rules)
     doing = "" if harness is None else describe_doing(harness.doing, harness.tool, harness.since or "")
     gate = f"; a stop reaches its own tools (asked {harness.gate})" if harness is not None and harness.gate else ""
     places = describe_places(member.runtimes, member.on_two_hosts)
@@ -327,5 +328,5 @@ def _row(member: "MemberShown") -> Row:
         Styled(plain(member.role if member.kind == "human" else f"{member.role} of @{member.owner}"), style="dim"),
         Styled(describe_mode(plain(member.mode), member.supported)),
         Styled(plain(member.presence), style=PRESENCE.get(member.presence, "dim")),
-        Styled(f"{why}{upheld if member.completions_reviewed else ''}{former}{can}", style="dim"),
+        Styled(f"{why}{upheld if member.completions_reviewed else ''}{former}{can}{waits}", style="dim"),
     ]

@@ -11,6 +11,12 @@ from teamroom.clients.shell.app import Data, Json, bare, command
 
 SECTION = "Programs"
 
+NEED_COMMAND = frozenset({"command", "acp", "webhook"})
+"""The adapters whose command or address nobody can guess."""
+
+ELSEWHERE = frozenset({"qwen", "webhook"})
+"""The adapters whose agent somebody else runs."""
+
 
 @command("The room")
 def doctor(
@@ -103,23 +109,52 @@ def listen(
     stop_on_pause: Annotated[
         bool, typer.Option("--stop-on-pause", help="A pause ends the command; it runs again after the resume.")
     ] = False,
+    adapter: Annotated[
+        Literal["command", "claude", "codex", "opencode", "acp", "qwen", "webhook"],
+        typer.Option(
+            "--adapter",
+            metavar="HARNESS",
+            help="What takes a turn for a wake: a command that runs each time, or claude, codex, opencode or acp: a "
+            "harness that stays between turns; qwen: the open session of Qwen Code in this folder; or webhook: a "
+            "receiver at the address after --.",
+        ),
+    ] = "command",
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="ID", help="The session that the harness resumes first.")
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--secret-file", metavar="FILE", help="The private file with the secret of the webhook or of Qwen Code."
+        ),
+    ] = None,
+    allow_room: Annotated[
+        bool, typer.Option("--allow-room", help="Allow the harness the room's own tools if it asks.")
+    ] = False,
 ) -> None:
-    """Run a command for an agent's wakes. It gets them as JSON on standard input.
+    """Have an agent's wakes answered: run a command for them, or give them to a harness that stays.
+
+    A command gets them as JSON on standard input. A harness gets one line: teamroom listen --as NAME --adapter claude
 
     In a hook of a harness, wake the harness itself: teamroom listen --as NAME --once --format claude
     """
-    if once != (harness is not None) or once == bool(command):
-        raise typer.BadParameter("give a command after --, or --once with --format")
+    is_once = once and not command and adapter == "command"
+    needs_command = adapter in NEED_COMMAND and not once
+    if once != (harness is not None) or once != is_once or (needs_command and not command):
+        raise typer.BadParameter("give a command after --, --adapter with a harness, or --once with --format")
     collect_garbage()
     if harness is not None:
         from teamroom.clients.listener.hooked import listen_once
 
         raise typer.Exit(listen_once(place, name, harness))
+    from teamroom.clients.listener.adapters import driver_of, elsewhere
     from teamroom.clients.listener.listen import listen
 
-    raise typer.Exit(
-        listen(place, name, command or (), None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause)
-    )
+    if adapter in ELSEWHERE:
+        driver = elsewhere(adapter, command or (), secret_file, place.environment)
+    else:
+        driver = driver_of(adapter, command or (), name, session, allow_room)
+    raise typer.Exit(listen(place, name, driver, None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause))
 
 
 @command(SECTION)

@@ -30,6 +30,7 @@ COMMANDS = {
     "answer_hand_off": "handoff",
     "read_receipts": "receipts",
     "set_policy": "policy",
+    "require_approval": "rules",
     "decide": "decide",
     "authorize": "authorize",
     "sign_in": "sign-in",

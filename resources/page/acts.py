@@ -1,6 +1,7 @@
 """The forms that the page shows, each where the thing is that it acts on."""
 
 from teamroom.resources.page.forms import Form, form
+from teamroom.server.acts.approvals.rules import REQUIRE_APPROVAL
 from teamroom.server.acts.authorizations.authorizations import AUTHORIZE
 from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
 from teamroom.server.acts.control.policy import SET_POLICY
@@ -131,6 +132,16 @@ def authorize(name: str) -> Form:
 def revoke_authorization(entry: str) -> Form:
     """Take an authorisation back."""
     return form(AUTHORIZE, "Revoke", about=entry, style="danger", revoke=entry)
+
+
+def require_approval(target: str) -> Form:
+    """Have calls of an agent's own tools wait for a person."""
+    return form(REQUIRE_APPROVAL, "Let it wait for a person", "match", "exceptions", "scope", to=target)
+
+
+def remove_rule(rule: int) -> Form:
+    """Remove an approval rule."""
+    return form(REQUIRE_APPROVAL, "Remove", about=f"rule {rule}", style="danger", remove=str(rule))
 
 
 def pause(name: str) -> Form:

@@ -9,6 +9,7 @@ from typing import Any
 from teamroom.resources.page.parts import filters_of, may_stop_all
 from teamroom.resources.page.reading import ReadFor, asked_by, no_such_address
 from teamroom.server.acts.act import AnyRead
+from teamroom.server.acts.approvals.rules import READ_RULES, ReadRules
 from teamroom.server.acts.control.policy import READ_POLICY, ReadPolicy
 from teamroom.server.acts.decisions.decisions import READ_DECISIONS, ReadDecisions
 from teamroom.server.acts.letters.channels import READ_CHANNELS, ReadChannels
@@ -224,6 +225,7 @@ async def _settings(look: Look) -> Found:
     return {
         "profile": await look.read(READ_ME, Nothing()),
         "policy": await look.read(READ_POLICY, ReadPolicy()),
+        "rules": await look.read(READ_RULES, ReadRules()),
         "channels": await look.read(READ_CHANNELS, ReadChannels()),
     }
 

@@ -1,26 +1,41 @@
 """What the hooks of members' harnesses are answered, and what the room keeps of their reports.
 
-The answer comes from the member's standing as it is now. It is a read, so that no tool waits for the disk. The reports
-are written later, together, by the supervisor: a lost one is made again with the next tool.
+The answer comes from the member's standing as it is now. It is a read, so that no tool waits for the disk. Only a call
+that matches an approval rule is answered by an act: it passes, or a person is asked. The reports are written later,
+together, by the supervisor: a lost one is made again with the next tool.
 """
 
+import hashlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from teamroom.server.acts.approvals.approvals import PASS_CALL, PassCall
 from teamroom.server.acts.presence.prompts import watch_prompt
 from teamroom.server.clock import Clock
+from teamroom.server.door.door import Door
 from teamroom.server.door.principal import caller_of, find_principal, is_live
+from teamroom.server.facts.approval import compared, rules_of
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.standing import require_active
 from teamroom.server.identity import BROWSER, Caller, token_hash
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.approvals import ApprovalRule, rules_as_text, rules_matching
 from teamroom.server.rules.hooks import HARNESSES, PROMPTING, Hook, Phase, is_own_tool, read_hook
+from teamroom.server.rules.local_calls import read_call
 from teamroom.server.rules.text import inline
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.engine import Transactions
 from teamroom.server.store.rows.members import TokenRow
 from teamroom.server.store.transaction import Reading, Writing
+
+logger = logging.getLogger("teamroom.hooks")
+
+NO_RULES = "none"
+"""The mark of the rules of a member that has none."""
+
+MARK_CHARACTERS = 16
 
 REPORTS_KEPT = 10_000
 """The reports of how many members wait to be written. Further ones are dropped."""
@@ -40,15 +55,22 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Whose hook it is, and why its tools are refused; None if they are not."""
+    """Whose hook it is, why its tools are refused (None if they are not), and the approval rules that bind it."""
 
     caller: Caller
     stop: Stop | None
+    rules: tuple[ApprovalRule, ...] = ()
 
     @property
     def is_known_to_act(self) -> bool:
         """Whether the token is in force, so that its holder is no stranger."""
         return self.stop is None or not self.stop.is_of_token
+
+    @property
+    def rules_to_keep(self) -> tuple[str, str]:
+        """A mark of the member's rules, and the rules as its gate keeps them for when it cannot ask the room."""
+        text = rules_as_text(self.rules)
+        return (hashlib.sha256(text.encode()).hexdigest()[:MARK_CHARACTERS] if text else NO_RULES), text
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +95,9 @@ def find_passage(tx: Reading, token: str) -> Passage | None:
     row = tx.one(TokenRow, "token_by_hash", hash=token_hash(token))
     if row is None or row.token_kind == BROWSER:
         return None
-    return Passage(caller_of(row), _find_stop(tx, row))
+    caller = caller_of(row)
+    rules = tuple(compared(rule) for rule in rules_of(tx, caller.member, caller.kind, caller.owner))
+    return Passage(caller, _find_stop(tx, row), rules)
 
 
 def _find_stop(tx: Reading, row: TokenRow) -> Stop | None:
@@ -138,19 +162,20 @@ class Hooks:
     def __init__(
         self,
         store: Transactions,
+        door: Door,
         clock: Clock,
         settings: FixedSettings,
         reports: Reports,
         on_due: Callable[[float], object] = lambda at: None,
     ) -> None:
-        self._store, self._clock, self._settings, self._reports = store, clock, settings, reports
+        self._store, self._door, self._clock, self._settings, self._reports = store, door, clock, settings, reports
         self.on_due = on_due
 
     async def find_passage(self, token: str) -> Passage | None:
         """Whose hooks have a token, and whether its tools are refused. Raises StorageError."""
         return await self._store.look_up(lambda tx: find_passage(tx, token))
 
-    def answer(self, passage: Passage, format_: str, said: Any) -> dict[str, Any]:
+    async def answer(self, passage: Passage, format_: str, said: Any) -> dict[str, Any]:
         """The answer to a hook in its harness's own form. The room itself refuses its own tools."""
         harness = HARNESSES[format_]
         hook = read_hook(harness, said)
@@ -158,6 +183,24 @@ class Hooks:
         if self._reports.note(passage, format_, hook, now):
             self.on_due(now + self._settings.presence_write_seconds)
         stop = passage.stop
-        if stop is None or not hook.asks or (is_own_tool(hook.tool) and not stop.is_over):
+        leaves_to_room = stop is None or not stop.is_over or harness.hides_reason
+        if not hook.asks or (is_own_tool(hook.tool) and leaves_to_room):
             return {}
-        return harness.deny(stop.why, stop.is_over)
+        if stop is not None:
+            return harness.deny(stop.why, stop.is_over)
+        why = await self._why_it_waits(passage, format_, said) if passage.rules else ""
+        return harness.deny(why, False) if why else {}
+
+    async def _why_it_waits(self, passage: Passage, format_: str, said: Any) -> str:
+        """Why a call of a member with rules must not run now; "" if it may. It never may because something failed."""
+        call = read_call(said)
+        if not rules_matching(passage.rules, call):
+            return ""
+        try:
+            passed = await self._door.act(passage.caller, PASS_CALL, PassCall(call=call, harness=format_))
+            return str(passed.why)
+        except Refusal as refusal:
+            return f"{refusal.why} This call needs a person, so it does not run. {refusal.fix}"
+        except Exception:
+            logger.exception("a call that needs a person cannot be checked, so it is refused")
+            return "The room failed to check this call, which needs a person. Try again later, or tell your owner."

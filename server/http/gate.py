@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
 from teamroom.server.door.door import Door, UnauthorisedError
-from teamroom.server.door.hooks import Hooks
+from teamroom.server.door.hooks import Hooks, Passage
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.health import Health
 from teamroom.server.http.connections import Connections
@@ -54,6 +54,9 @@ HOOKS_PATH = "/hooks/"
 
 HOOK_BYTES = 4_194_304
 """The longest body of a hook. It contains what a tool is given, which may be a whole file."""
+
+RULES_HEADER = b"x-teamroom-rules"
+"""Where the room's own gate says which rules it keeps for when it cannot ask. Others send no such header."""
 
 READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
@@ -306,7 +309,8 @@ class Gate:
             self._connections.admit(scope, passage.caller)
         body = await self._body_of_hook(headers, receive)
         if body is not None:
-            await _send_json(send, 200, self._hooks.answer(passage, format_, body))
+            answer = await self._hooks.answer(passage, format_, body)
+            await _send_for_gate(send, answer, headers.get(RULES_HEADER), passage)
 
     async def _body_of_hook(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
         """What a hook says; {} if it cannot be read, None if the client left."""
@@ -610,6 +614,15 @@ async def _send_json(
     send: Send, status: int, value: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
     await _send(send, status, json.dumps(value).encode(), b"application/json", headers)
+
+
+async def _send_for_gate(send: Send, answer: dict[str, Any], kept: bytes | None, passage: Passage) -> None:
+    """Answer a hook. The room's own gate also gets its member's rules, after the answer, unless it keeps just these."""
+    mark, rules = passage.rules_to_keep
+    if kept is None or kept == mark.encode():
+        await _send_json(send, 200, answer)
+        return
+    await _send(send, 200, f"{json.dumps(answer)}\n{mark}\n{rules}".encode(), b"application/json")
 
 
 async def _send(send: Send, status: int, body: bytes, kind: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:

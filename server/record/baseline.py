@@ -19,7 +19,12 @@ NUMBERED = frozenset({"task", "offer", "dependency", "origin", "verdict"})
 """Tables of which a number tells which rows are older than the baseline."""
 
 
-LATER = frozenset({"former_name", "decision", "asked", "authorisation", "letter_setting", "channel"})
+LATER = frozenset(
+    {
+        *("former_name", "decision", "asked", "authorisation", "letter_setting", "channel"),
+        *("approval_rule", "approval"),
+    }
+)
 """Tables that a migration added, empty, to rooms whose log recorded rows already. So every row of one is in the log."""
 
 

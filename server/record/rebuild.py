@@ -377,6 +377,8 @@ def name_of(tx: Reading, table: str, key: Key) -> str:
         "decision": f"D-{key[0]}",
         "authorisation": f"A-{key[0]}",
         "asked": f"who was asked for D-{key[0]}",
+        "approval_rule": f"the approval rule {key[0]}",
+        "approval": f"the call that D-{key[0]} is about",
         "letter_setting": f"the letter settings of {_member(tx, key[0])}",
         "channel": f"channel {key[-1]} of {_member(tx, key[0])}",
     }[table]

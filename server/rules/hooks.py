@@ -92,13 +92,14 @@ class Harness:
     """How the hooks of one harness are read and answered.
 
     `event`, `tool`: where its hooks name these; a tool may also be where most harnesses name it. `only_event`: what is
-    meant if a hook names no event.
+    meant if a hook names no event. `hides_reason`: its model is not told why a server's tool was denied.
     """
 
     deny: Deny
     event: str = "hook_event_name"
     tool: str = TOOL
     only_event: str = "pretooluse"
+    hides_reason: bool = False
 
 
 def _deny_as_claude(reason: str, is_over: bool) -> dict[str, Any]:
@@ -134,7 +135,7 @@ HARNESSES: Mapping[str, Harness] = {
     "gemini": Harness(_deny_as_gemini),
     "opencode": Harness(_deny_plainly, tool="tool"),
     "qwen": Harness(_deny_as_claude),
-    "vibe": Harness(_deny_plainly),
+    "vibe": Harness(_deny_plainly, hides_reason=True),
 }
 """The harnesses whose hooks the room answers, by the name of their format."""
 

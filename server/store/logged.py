@@ -138,6 +138,8 @@ TABLES: dict[str, Logged] = {
             ("level", "target", "uses", "used", "made_by", "expires_at", "revoked_at", "revoked_by"),
             ("scope", "reason"),
         ),
+        Logged("approval_rule", ("id",), ("level", "target", "matched", "exceptions", "scope", "made_by")),
+        Logged("approval", ("decision",), ("member", "epoch", "used_at"), ("call",)),
     )
 }
 """Every logged table by its name. A column that a migration adds must begin as null, 0 or ''."""

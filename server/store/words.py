@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping
 
 WORDS: Mapping[str, tuple[str, ...]] = {
+    "approval.call": ("take_approval",),
     "authorisation.reason": ("take_authorisation",),
     "authorisation.scope": ("take_authorisation",),
     "capability.capability": ("drop_capability",),
@@ -56,8 +57,9 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 }
 """The columns that hold members' words, each with the statements that remove them.
 
-`presence.last_note`, `origin.given` and `decision.digest` hold digests of words, which a guess could be checked
-against. The engine keeps `task.first_need` up to date with `need`, and removes from `task_text` what changes in `task`.
+`presence.last_note`, `origin.given`, `approval.call` and `decision.digest` hold digests of words. A guess could be
+checked against these. The engine keeps `task.first_need` up to date with `need`, and removes from `task_text` what
+changes in `task`.
 """
 
 WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
@@ -79,7 +81,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("member.kind", "member.role", "member.mode", "standing.scope", "standing.state", "standing.by_role"),
             "token.kind",
             *("pause.scope", "log.act", "log.outcome", "wake.reason", "message.kind", "task.state", "task.review"),
-            *("decision.state", "authorisation.level", "task.authorised"),
+            *("decision.state", "authorisation.level", "approval_rule.level", "task.authorised"),
             *("task_entry.kind", "offer.state", "request.act", "refusal.act", "refusal.code", "due.rule"),
             "refused_call.act",
             *("reminder.rule", "reminder.outcome", "reminder.reason", "trouble.verdict", "trouble.reason"),
@@ -90,7 +92,10 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
     ),
     "numbers and names of things: a subject never holds a text": frozenset({"log.subject", "notice.subject"}),
     "values of settings, which have a form": frozenset(
-        {"policy.document", "letter_setting.quiet", "letter_setting.zone", "letter_setting.digest_time"}
+        {
+            *("policy.document", "letter_setting.quiet", "letter_setting.zone", "letter_setting.digest_time"),
+            *("approval_rule.matched", "approval_rule.exceptions", "approval_rule.scope"),
+        }
     ),
     "what a listener calls itself: digits and small letters": frozenset(
         {"listener.listener", "wake.listener", "presence.verified"}
@@ -113,6 +118,7 @@ REPLIES: Mapping[str, tuple[str, ...]] = {
     "authorize": ("scope", "reason"),
     "check_authorization": ("scope",),
     "decide": ("answer",),
+    "require_approval": ("match", "scope"),
     "request_decision": ("digest",),
     "enroll": ("label",),
     "plant": ("capability", "read", "where"),

@@ -90,6 +90,7 @@ CALLS = (
     Call("olga", "decide", {"decision": "D-1", "option": "no"}),
     Call("olga", "authorize", {"to": "builder", "scope": "delete:archive", "uses": 1}),
     Call("builder", "check_authorization", {"scope": "read:archive", "use": True}),
+    Call("olga", "require_approval", {"to": "builder", "match": "Bash(git push*)"}),
     Call("builder", "hand_off", {"task": "T-4", "fence": 1, "to": "fifth", "note": "please go on"}),
     Call("fifth", "answer_hand_off", {"offer": "O-1", "accept": True}),
     Call("fifth", "claim_task", {"task": "T-6"}),

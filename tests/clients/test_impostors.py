@@ -114,6 +114,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "review": ("T-1", "accept", "x"),
     "revoke": ("builder",),
     "roster": (),
+    "rules": (),
     "seal": (),
     "service": ("install", "--for", "systemd"),
     "snooze": ("T-1", "2h"),

@@ -438,12 +438,14 @@ def test_an_agent_cannot_join_as_its_owner(desk: Desk) -> None:
 @house
 def test_attended_sessions_go_on_without_a_room_and_unattended_ones_are_blocked(desk: Desk) -> None:
     assert desk.join("claude", "codex", "vibe", "--yes", "--attended").code == 0
-    (gate,) = json.loads(settings_of(desk).read_text())["hooks"]["PreToolUse"][0]["hooks"]
-    assert (gate["type"], "onFailure" in gate) == ("http", False)
-    assert gate["url"].endswith("/hooks/claude")
+    ((gate,),) = [group["hooks"] for group in json.loads(settings_of(desk).read_text())["hooks"]["PreToolUse"]]
+    assert gate["type"] == "command", "it refuses what waits for a person, and nothing else, while no room answers"
+    assert " gate --format claude --as " in gate["command"]
+    assert "--unattended" not in gate["command"]
     assert "--unattended" not in (desk.folder / ".codex" / "hooks.json").read_text()
     assert desk.join("claude", "codex", "vibe", "--yes", "--unattended").code == 0
-    (gate,) = json.loads(settings_of(desk).read_text())["hooks"]["PreToolUse"][0]["hooks"]
+    ((gate,),) = [group["hooks"] for group in json.loads(settings_of(desk).read_text())["hooks"]["PreToolUse"]]
+    assert gate["url"].endswith("/hooks/claude")
     assert gate["onFailure"] == "block"
     assert " --format codex --unattended " in (desk.folder / ".codex" / "hooks.json").read_text()
     hooks = tomllib.loads((desk.home / ".vibe" / "hooks.toml").read_text())["hooks"]
@@ -469,7 +471,7 @@ def test_print_and_dry_run_change_nothing(desk: Desk, key: str) -> None:
     printed = desk.join(key, "--print")
     assert printed.code == 0, printed.err
     assert any(word in printed.out for word in ("connect", "/mcp"))
-    assert f"({HARNESSES[key].tried})" in printed.out
+    assert f"({HARNESSES[key].how_tried})" in printed.out
     if not HARNESSES[key].is_chat:
         assert desk.join(key, "--dry-run").code == 0
     assert desk.files() == {desk.folder.name: (0o755, "")}

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.clients.listener.listen import LINE_BYTES, wake_line
+from teamroom.clients.listener.batch import LINE_BYTES, wake_line
 from teamroom.clients.session.blocking import Place, connected
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
 from tests.support.promises import promise

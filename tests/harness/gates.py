@@ -69,9 +69,10 @@ def _copilot(seat: Seat, data: str) -> None:
 PLUGIN = """\
 import { execFileSync } from "node:child_process"
 
-export const Teamroom = async () => ({
-  "tool.execute.before": async (input) => {
-    const said = JSON.stringify({ hook_event_name: "PreToolUse", tool: input.tool, session_id: input.sessionID })
+export const Teamroom = async ({ directory }) => ({
+  "tool.execute.before": async (input, output) => {
+    const call = { tool: input.tool, tool_input: output.args, session_id: input.sessionID, cwd: directory }
+    const said = JSON.stringify({ hook_event_name: "PreToolUse", ...call })
     const words = ["gate", "--format", "opencode", "--data", "DATA"]
     const answer = JSON.parse(execFileSync("PROGRAM", words, { input: said, encoding: "utf8" }))
     if (answer.decision === "deny") throw new Error(answer.reason)

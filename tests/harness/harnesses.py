@@ -24,7 +24,10 @@ PROMPT = "Do what the room needs of you."
 
 @dataclass(frozen=True)
 class Seat:
-    """Where a member works: its token, a home that nobody shares and a folder that all share."""
+    """Where a member works: its token, a home that nobody shares and a folder that all share.
+
+    `token`: empty if the harness finds it by what join wrote.
+    """
 
     token: str
     room_url: str
@@ -118,7 +121,7 @@ def surroundings(seat: Seat) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": str(seat.home),
         "LANG": "C.UTF-8",
-        "TEAMROOM_TOKEN": seat.token,
+        **({"TEAMROOM_TOKEN": seat.token} if seat.token else {}),
         "HTTP_PROXY": NOWHERE,
         "HTTPS_PROXY": NOWHERE,
         "NO_PROXY": "127.0.0.1",

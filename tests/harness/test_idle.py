@@ -9,6 +9,7 @@ from tests.harness.idle import SESSIONS, Session, is_listening, opened
 from tests.harness.install import lacking
 from tests.harness.room import room_of_processes
 from tests.harness.script import Say, Seen, Step, Turn, use
+from tests.harness.verifying import verifying
 from tests.support.promises import promise
 from tests.support.terminals import LACKING
 from tests.support.watching import until
@@ -52,7 +53,7 @@ class Model:
 @pytest.mark.parametrize("session", [unless_missing(session) for session in SESSIONS])
 def test_an_open_session_that_rests_is_woken_and_calls_as_its_member(tmp_path: Path, session: Session) -> None:
     model = Model(int(session.starts_itself))
-    with room_of_processes(tmp_path / "room") as room:
+    with room_of_processes(tmp_path / "room") as room, verifying(session.harness.command, "wakes"):
         with opened(session, room, tmp_path, *model.steps) as open_:
             for number in range(2):
                 room.owner("post_message", text=f"@builder how far is part {number}?")

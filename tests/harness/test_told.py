@@ -3,27 +3,20 @@
 Each text is read from the requests that the harness sends to its model, not from the room.
 """
 
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.harness.harnesses import RUN_SECONDS, Agent, Harness, Seat
+from tests.harness.harnesses import Agent, Harness, Seat
 from tests.harness.install import lacking, pinned
-from tests.harness.room import RoomOfProcesses, ServedRoom, free_port, served_room
-from tests.harness.script import Say, Seen, Step, Thought, Turn, use
-from tests.harness.told import KILL_REASON, MENTION, PAUSE_REASON, SITUATIONS, head, put_on_page, rows, shown_as, write
+from tests.harness.room import free_port, served_room
+from tests.harness.told import SITUATIONS, head, put_on_page, rows, shown_as, write
 from tests.harness.vendors import HARNESSES
+from tests.harness.walking import TEXT, start_again, walk
 from tests.support.generated import table
 from tests.support.promises import promise
-from tests.support.watching import until
 
 pytestmark = [promise("CTL2", "CTL3", "CTL6", "ID1"), pytest.mark.harness]
-
-TEXT = "I work on"
-TRIES, TRY_SECONDS = 8, 1.0
-"""How often a model tries again, and after how long, what its harness did not bring to the room."""
 
 
 def unless_missing(harness: Harness) -> object:
@@ -50,72 +43,3 @@ def test_the_model_of_each_harness_is_told_who_stopped_it_and_why_also_after_a_r
     hidden = {name: text for name, text in told.items() if name != "started" and not shown_as(name, text)}
     assert hidden == {}, f"{harness.name} does not show its model the room's words"
     assert posted.count(TEXT) == 1, "only the call after the resume was carried out"
-
-
-def walk(served: ServedRoom, agent: Agent) -> list[str]:
-    """Take a harness through a run; returns what its model was told before its first call, and by each."""
-    room = served.room
-    before = {name: Thought() for name in ("paused", "restarted", "resumed", "killed")}
-    posts = {name: thought.before(use("post_message", text=TEXT)) for name, thought in before.items()}
-    calls = {"joined": use("check_in"), "mentioned": use("wait_for_wake"), **posts}
-    happens: dict[str, Callable[[], object]] = {
-        "paused": lambda: room.owner("pause", target=agent.name, reason=PAUSE_REASON),
-        "restarted": served.restart,
-        "resumed": lambda: room.owner("resume", target=agent.name),
-        "killed": lambda: room.owner("kill", target=agent.name, reason=KILL_REASON),
-    }
-    with agent.at_work(*Script(calls).steps) as run:
-        until(lambda: listens(room, agent.name), "it waits for a wake", RUN_SECONDS)
-        room.owner("post_message", text=MENTION)
-        for name, thought in before.items():
-            thought.wait()
-            happens[name]()
-            thought.end()
-        seen = run.finish()
-        words = SITUATIONS["started"].words
-        return [words if words in run.model.opening else "", *answers(seen, list(calls))]
-
-
-def listens(room: RoomOfProcesses, name: str) -> bool:
-    """Whether a member waits for a wake."""
-    (member,) = room.owner("who", name=name)["members"]
-    return bool(member["listening"])
-
-
-def start_again(agent: Agent) -> list[str]:
-    """Start the harness of a killed member, whose model calls check_in."""
-    script = Script({"started again": use("check_in")})
-    with agent.at_work(*script.steps) as run:
-        return answers(run.finish(), ["started again"]) or [""]
-
-
-class Script:
-    """A model that calls the room in each situation, and tries again what its harness did not bring there."""
-
-    def __init__(self, calls: dict[str, Step]) -> None:
-        self._calls = calls
-
-    @property
-    def steps(self) -> list[Step]:
-        """As many as there can be tries."""
-        return [self._next] * (len(self._calls) * (1 + TRIES))
-
-    def _next(self, seen: Seen) -> Turn:
-        heard = answers(seen, list(self._calls))
-        if len(heard) == len(self._calls):
-            return Say("That is all.")
-        if seen and seen[-1] not in heard[-1:]:
-            time.sleep(TRY_SECONDS)
-        return list(self._calls.values())[len(heard)](seen)
-
-
-def answers(seen: Seen, names: Sequence[str]) -> list[str]:
-    """What the room answered to the call in each situation; what the harness said instead only after the last try."""
-    heard: list[str] = []
-    tries = 0
-    for text in seen:
-        tries += 1
-        if shown_as(names[len(heard)], text) or tries > TRIES:
-            heard.append(text)
-            tries = 0
-    return heard

@@ -1158,6 +1158,36 @@ ATTACKS: dict[int, Attack] = {
     ),
     105: Attack(
         AGENT,
+        "another call by what a person allowed: one byte, folder or field more, a second time, or two at once",
+        "the decision is bound to the digest of the tool, its whole input and the folder; one transaction uses it up",
+        {
+            "test_approvals": (
+                "no_other_call_passes_by_what_was_allowed",
+                "of_the_same_call_at_once_one_passes",
+                "a_decision_that_an_agent_words_itself_lets_nothing_pass",
+                "a_decision_that_its_agent_replaced_or_withdrew_lets_nothing_pass",
+                "the_decision_shows_the_exact_input_and_its_digest_is_bound_to_the_calls",
+            ),
+            "test_approval": ("a_call_waits_for_a_person_passes_once_and_then_waits_again",),
+        },
+    ),
+    106: Attack(
+        AGENT,
+        "a call that waits, while the room is down, cannot read it, is too busy or fails",
+        "the gate keeps the rules and refuses what matches; what the room cannot check does not pass",
+        {
+            "test_gate_rules": (
+                "a_call_that_waits_does_not_pass_once_the_room_is_gone_and_others_do",
+                "rules_that_cannot_be_read_let_nothing_pass",
+            ),
+            "test_approvals": (
+                "a_call_that_cannot_be_read_does_not_pass_for_an_agent_with_rules",
+                "a_call_that_the_room_fails_to_check_does_not_pass",
+            ),
+        },
+    ),
+    107: Attack(
+        AGENT,
         "a runtime that reports a whole path, a control sequence or an order as the place where it runs",
         "only short names are kept: the last part of a path, cleaned, and quoted where it is shown. A report fails no "
         "call",

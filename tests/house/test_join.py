@@ -11,10 +11,15 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from teamroom.clients.harnesses import verified
+from teamroom.clients.harnesses.catalogue import HARNESSES as HARNESSES_THAT_JOIN
+from teamroom.clients.harnesses.verified import in_words
 from tests.harness import told
 from tests.harness.install import binary, lacking, pinned
 from tests.harness.room import STEP_SECONDS
 from tests.harness.vendors import HARNESSES
+from tests.harness.verifying import key_of
+from tests.support.join_pages import how_far
 from tests.support.pages import blocks, read
 from tests.support.promises import house
 from tests.support.raw import ENVELOPE, message, modern_headers
@@ -73,11 +78,37 @@ def test_the_readme_joins_a_harness_with_the_line_of_the_page() -> None:
 def test_the_table_of_what_models_are_told_is_of_every_pinned_harness_and_each_was_shown_who_stopped_it() -> None:
     recorded = told.record()
     versions = {harness.command: recorded[harness.name]["version"] for harness in HARNESSES}
-    assert versions == pinned(), "make test-harnesses writes the record"
+    assert versions == {command: pinned()[command] for command in versions}, "make test-harnesses writes the record"
     for name, found in recorded.items():
         assert list(found["situations"]) == sorted(told.SITUATIONS), name
         for situation in ("paused", "restarted", "killed", "started again"):
             assert found["situations"][situation]["shown"], f"{name}: {situation}"
+
+
+def test_the_record_of_what_was_verified_is_of_the_pinned_versions_and_of_steps_that_are_known() -> None:
+    recorded = verified.load()
+    versions = {key_of(command): version for command, version in pinned().items()}
+    assert {key: found.version for key, found in recorded.items()} == versions, "make test-harnesses writes the record"
+    for key, found in recorded.items():
+        assert set(found.steps) <= set(verified.STEPS), key
+        assert {"joins", "calls", "leaves"} <= set(found.steps), f"{key} is not even verified to join, call and leave"
+
+
+def test_what_a_page_says_was_verified_is_in_the_record_and_nothing_else_is() -> None:
+    for key, found in verified.load().items():
+        page = read(ROOT / "docs" / "join" / f"{key}.md")
+        assert f"Tests ran the real {HARNESSES_THAT_JOIN[key].name} {found.version}:" in page
+        for step, words in verified.STEPS.items():
+            assert f"| {words} | {found.steps.get(step, 'no')} |" in page, f"{key}: {step}"
+        assert HARNESSES_THAT_JOIN[key].how_tried == in_words(found)
+
+
+def test_a_step_that_the_record_lacks_is_said_to_be_not_verified() -> None:
+    harness = next(iter(HARNESSES_THAT_JOIN.values()))
+    found = verified.Verified("1.0", {"joins": "2026-11-30"})
+    shown = how_far(harness, found)
+    assert f"| {verified.STEPS['joins']} | 2026-11-30 |" in shown
+    assert f"| {verified.STEPS['kill']} | no |" in shown
 
 
 def test_the_words_of_the_room_are_found_as_text_as_data_or_in_both_and_nowhere_else() -> None:

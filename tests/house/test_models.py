@@ -11,7 +11,7 @@ from itertools import islice, product
 
 import pytest
 
-from tests.models import permissions, presence, receipts, spans
+from tests.models import approvals, permissions, presence, receipts, spans
 from tests.models.run import MODELS, run
 from tests.models.world import CLOCK_STEPS, clean_up
 from tests.support.promises import promise
@@ -21,7 +21,7 @@ pytestmark = [
     promise("ID3", "LOG1", "CTL1", "CTL5", "CTL7", "TSK2", "TSK3", "HND1", "PRS3", "PRS4", "PRS6"),
     promise("REM1", "REM2", "REM3", "REM4", "QUI2", "QUI3", "SAF12"),
     promise("WAK1", "WAK2"),
-    promise("DEC2", "DEC3", "AUT2", "AUT3"),
+    promise("DEC2", "DEC3", "DEC4", "AUT2", "AUT3"),
 ]
 
 EXAMPLES, STEPS = 10, 30
@@ -77,6 +77,14 @@ def test_a_room_that_leaves_one_check_of_permissions_out_is_found(check: str, mo
     left_out = (permissions.Permissions, partial(permissions.without, check))
     monkeypatch.setitem(MODELS, "permissions", left_out)
     assert finds("permissions")
+
+
+@pytest.mark.parametrize("fault", approvals.TWINS, ids=lambda fault: fault.__name__)
+def test_the_model_of_approvals_finds_each_further_fault(
+    fault: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "approvals", (approvals.Approvals, fault))
+    assert finds("approvals")
 
 
 @pytest.mark.parametrize("name", spans.KINDS)

@@ -199,6 +199,17 @@ async def test_the_room_refuses_its_own_tools_itself_as_long_as_the_member_lives
     assert REASON in reason_of(await answer(room, "claude", {"hook_event_name": "PreToolUse", "tool_name": tool}))
 
 
+async def test_a_harness_that_hides_why_a_tool_was_denied_gets_it_from_the_room_itself_after_a_kill(
+    room: RunningRoom,
+) -> None:
+    owner = await room.owner()
+    await room.enroll("builder")
+    await owner("kill", target="builder", reason=REASON)
+    asks = {"hook_event_name": "pre_tool", "tool_name": "mcp_teamroom.post_message"}
+    assert await answer(room, "vibe", asks) == {}
+    assert REASON in (await answer(room, "vibe", {**asks, "tool_name": "file_system.bash"}))["reason"]
+
+
 @pytest.mark.parametrize("tool", FOREIGN_TOOLS)
 async def test_no_other_tool_passes_as_one_of_the_room(room: RunningRoom, tool: str) -> None:
     owner = await room.owner()

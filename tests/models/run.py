@@ -11,6 +11,7 @@ from hypothesis import seed as given_seed
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.models import (
+    approvals,
     cursors,
     decisions,
     hand_offs,
@@ -39,6 +40,7 @@ MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "decisions": (decisions.Decisions, decisions.TWIN),
     "receipts": (receipts.Receipts, receipts.TWIN),
     "permissions": (permissions.Permissions, permissions.TWIN),
+    "approvals": (approvals.Approvals, approvals.TWIN),
 }
 """Each model with its twin: a fault that it must find."""
 

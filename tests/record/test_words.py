@@ -85,7 +85,7 @@ PLAIN: frozenset[str] = frozenset(
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
         *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
         *("decision", "authorization", "revoked_by", "fix", "quiet", "zone", "digest_time", "own", "blocked_on"),
-        "reaches",
+        *("reaches", "exceptions"),
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""
@@ -342,7 +342,7 @@ async def test_the_stories_put_words_into_every_column_of_the_list(tmp_path: Pat
         async with running_room(tmp_path / name, presence_write_seconds=0.0) as room:
             await story(room, await room.owner(), SECRET)
             found.update(columns_with(room.folder, SECRET))
-    digests = {"presence.last_note", "origin.given", "decision.digest"}
+    digests = {"presence.last_note", "origin.given", "decision.digest", "approval.call"}
     replaced = {"task.blocked_on", "task.summary", "task.evidence", "refusal.subject"}
     assert set(WORDS) - digests - replaced <= found, set(WORDS) - found
 

@@ -6,6 +6,7 @@ from teamroom.clients.harnesses.catalogue import WRITTEN
 from teamroom.clients.harnesses.description import ConfigFile, Harness, Machine, Seat
 from teamroom.clients.harnesses.entries import SYNTAXES, merge
 from teamroom.clients.harnesses.printed import PRINTED
+from teamroom.clients.harnesses.verified import STEPS, Verified, verified
 from teamroom.clients.session.program import own_words
 
 HOME, FOLDER = "/home/you", "/home/you/project"
@@ -16,6 +17,7 @@ def written() -> dict[str, str]:
     """Each part by name: the index, one for each harness that join writes, and one for all that it only prints."""
     return {
         "join-index": index(),
+        "verified": matrix(),
         **{f"join-{harness.key}": page(harness) for harness in WRITTEN},
         "join-others": "\n".join(printed(harness) for harness in PRINTED),
     }
@@ -39,8 +41,8 @@ def page(harness: Harness) -> str:
         f"`teamroom leave {harness.key}`.\n",
         f"- **Local tools:** {harness.stops}",
         f"- **Wakes:** {harness.wakes}",
-        f"- **Verified:** {harness.tried}.",
         *(f"- {note}" for note in harness.notes),
+        *how_far(harness, verified(harness.key)),
         "\n## What join writes\n",
         *(
             f"`{shown(str(config.path))}`:\n\n```text\n{shown(content(config))}\n```\n"
@@ -54,10 +56,35 @@ def page(harness: Harness) -> str:
     return "\n".join(lines) + "\n"
 
 
+def how_far(harness: Harness, found: Verified | None) -> list[str]:
+    """What of a harness was verified, and what not."""
+    if found is None:
+        return [f"- **Verified:** {harness.how_tried}."]
+    rows = [
+        ("what", "verified"),
+        ("---", "---"),
+        *((words, found.steps.get(step, "no")) for step, words in STEPS.items()),
+    ]
+    lines = [f"| {' | '.join(row)} |".replace(" --- ", "---") for row in rows]
+    return ["\n## What was verified\n", f"Tests ran the real {harness.name} {found.version}:\n", *lines]
+
+
+def matrix() -> str:
+    """Each harness that tests run, and what they verified of it."""
+    rows = [("harness", *STEPS), ("---",) * (1 + len(STEPS))]
+    for harness in WRITTEN:
+        found = verified(harness.key)
+        if found is not None:
+            cells = ("yes" if step in found.steps else "" for step in STEPS)
+            rows.append((f"[{harness.name}](join/{harness.key}.md) {found.version}", *cells))
+    meanings = (f"- **{step}**: {words}." for step, words in STEPS.items())
+    return "\n".join([*(f"| {' | '.join(row)} |".replace(" --- ", "---") for row in rows), "", *meanings, ""])
+
+
 def printed(harness: Harness) -> str:
     """The entry of a client that join only prints."""
     enroll = "teamroom enroll YOU --chat" if harness.is_chat else f"teamroom join {harness.key}"
-    head = f"## {harness.name}\n\n**Verified:** {harness.tried}. {harness.why} For its token, run `{enroll}`.\n\n"
+    head = f"## {harness.name}\n\n**Verified:** {harness.how_tried}. {harness.why} For its token, run `{enroll}`.\n\n"
     return f"{head}```text\n{shown(harness.snippet(seat_of(harness)))}\n```\n"
 
 

@@ -107,9 +107,8 @@ PLANNED: dict[str, str] = {
     "CTL9": "under every load at once, few uses over the room's own socket take longer than 250 ms, but none 2 s",
     "PRS5": "listeners of different mechanisms supersede each other, on every server",
     "REM1": "several servers on one room",
-    "DEC4": ALL,
     "WAK3": "the gates of harnesses that no test here runs",
     "WAK4": "harnesses whose hooks say nothing of their prompts",
-    "SAF2": "webhooks, which do not exist yet",
+    "SAF2": "webhooks of the server itself, which do not exist yet",
 }
 """What is not kept yet: all of a promise, or a part of it. It only shrinks."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from teamroom.clients.listener import listen as listener
 from teamroom.clients.listener import movement
+from teamroom.clients.listener.command import Command
 from teamroom.clients.session.place import Place
 
 BEAT_SECONDS = 0.2
@@ -21,7 +22,11 @@ def main() -> None:
     shift = Path(file)
     listener.BEAT_SECONDS = movement.CPU_SECONDS = BEAT_SECONDS
     place = Place(url=os.environ["TEAMROOM_URL"], environment=dict(os.environ))
-    sys.exit(listener.listen(place, name, command, None, lambda: time.monotonic() + float(shift.read_text())))
+
+    def clock() -> float:
+        return time.monotonic() + float(shift.read_text())
+
+    sys.exit(listener.listen(place, name, Command(command, clock), None, clock))
 
 
 if __name__ == "__main__":

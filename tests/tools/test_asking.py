@@ -150,6 +150,11 @@ DANGEROUS: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("redact", {"what": "M-1", "reason": "a password"}, "teamroom redact M-1 --reason 'a password'"),
     ("authorize", {"to": "bot", "scope": "deploy:x", "until": 60}, "teamroom authorize bot deploy:x --until 60s"),
     ("authorize", {"revoke": "A-1"}, "teamroom authorize --revoke A-1"),
+    (
+        "require_approval",
+        {"to": "bot", "match": "Bash", "exceptions": ["git log *", "ls"], "scope": "run:all"},
+        "teamroom rules bot Bash --except 'git log *' --except ls --scope run:all",
+    ),
     ("decide", {"decision": "D-1", "option": "yes", "note": "now"}, "teamroom decide D-1 yes --note now"),
 )
 TYPED = {"kill"}
@@ -165,6 +170,7 @@ SAYS_FIRST = {
     "redact": ("Redact the content of M-1?", "cannot be undone"),
     "authorize bot": ("Let @bot do “deploy:x” for 60 s?",),
     "authorize None": ("Revoke A-1?",),
+    "require_approval bot": ("Have calls of @bot wait for a person? “Bash”",),
     "decide": ("Decide D-1 with “yes”",),
 }
 """What the first characters of each question say: clients cut the rest."""

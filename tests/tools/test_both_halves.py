@@ -54,6 +54,7 @@ MORE = (
     Step("olga", "redact", {"what": "M-1", "reason": "a password"}),
     Step("olga", "notify", {"name": "olga"}),
     Step("olga", "sign_in", {}),
+    Step("olga", "require_approval", {"to": "builder", "match": "Bash", "exceptions": ["ls"], "scope": "run:all"}),
 )
 """What the story of the page on tools leaves out."""
 

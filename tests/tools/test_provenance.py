@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.clients.listener.listen import wake_line
+from teamroom.clients.listener.batch import wake_line
 from teamroom.resources.prompts import AGENTS, PEOPLE
 from teamroom.resources.room import RESOURCES
 from teamroom.server.store.words import WORDS
@@ -55,6 +55,7 @@ NAMES_AND_FILTERS = {
         "update_task.blocked_on",
         "request_decision.to",
         "authorize.to",
+        "require_approval.to",
         "create_task.review",
         "pause.target",
         "resume.target",
@@ -140,6 +141,7 @@ async def by_all_other_ways(room: RunningRoom, olga: Shown) -> None:
 
 NEVER_HOSTILE = {
     "task.blocked_on": "an id, a name or a date; only earlier releases stored a text",
+    "approval.call": "a digest of a call",
     "origin.given": "a digest of what was given",
     "decision.digest": "a digest of all that a decision says",
     "presence.last_note": "a digest of the note",

@@ -67,22 +67,26 @@ def test_each_role_and_kind_sees_the_common_tools_and_its_own() -> None:
             "agent member": "",
             "agent owner": (
                 "pause repair resume kill enroll revoke plant set_policy redact notify read_receipts overnight "
-                "import_task decide authorize"
+                "import_task decide authorize require_approval"
             ),
             "agent operator": "pause repair resume enroll revoke plant notify read_receipts overnight",
             "agent watchdog": "pause repair read_receipts",
             "agent observer": "read_receipts",
-            "human member": "pause resume kill plant notify overnight import_task decide authorize sign_in",
+            "human member": (
+                "pause resume kill plant notify overnight import_task decide authorize sign_in require_approval"
+            ),
             "human owner": "all",
             "human operator": (
                 "pause repair resume kill enroll revoke plant notify read_receipts overnight import_task decide "
-                "authorize sign_in"
+                "authorize sign_in require_approval"
             ),
             "human watchdog": (
-                "pause repair resume kill plant notify read_receipts overnight import_task decide authorize sign_in"
+                "pause repair resume kill plant notify read_receipts overnight import_task decide "
+                "authorize sign_in require_approval"
             ),
             "human observer": (
-                "pause resume kill plant notify read_receipts overnight import_task decide authorize sign_in"
+                "pause resume kill plant notify read_receipts overnight import_task decide "
+                "authorize sign_in require_approval"
             ),
         }
     )
@@ -107,6 +111,7 @@ def test_each_tool_has_a_place_of_its_own_and_new_ones_come_last() -> None:
             "decide",
             "authorize",
             "sign_in",
+            "require_approval",
         ]
     )
     places = [tool.place for tool in TOOLS.values()]

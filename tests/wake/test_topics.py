@@ -12,10 +12,12 @@ import pytest
 
 from teamroom.resources.serve import ResourceServer, find
 from teamroom.server.acts.act import Act
+from teamroom.server.acts.approvals.approvals import PASS_CALL, PassCall
 from teamroom.server.door.door import UnauthorisedError
 from teamroom.server.http.transports import caller_of
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.local_calls import read_call
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Writing
@@ -84,6 +86,9 @@ SILENT = {
         *("add_token", "revoke_tokens", "revoke_token", "open_probe", "close_probe", "close_probes"),
         "mark_chat_tokens",
     },
+    "whether a call has passed, which only its entry in the log shows": {
+        *("add_approval", "use_approval", "take_approval", "void_approvals_of"),
+    },
     "which confirmations were used up, which no page shows": {"use_confirmation", "forget_confirmations"},
     "timers, and the ledger of reminders, which are read with what they are about": {
         *("schedule", "postpone", "postpone_failed", "count_slot", "cancel_timer", "look_sooner", "look_again"),
@@ -126,6 +131,7 @@ STATES = (
     "standing_changed",
     "decision_changed",
     "authorization_changed",
+    "rule_changed",
 )
 """The functions by which an act states topics."""
 
@@ -227,6 +233,19 @@ class Watched:
             )
 
         await self.check(f"{who}: {tool} {arguments}", step, SILENT_ABOUT.get(tool, lambda who: set())(who))
+        return reply
+
+    async def pass_call(self, who: str, command: str) -> Any:
+        """The gate of a member's harness asks whether a command may run."""
+        call = read_call({"tool_name": "Bash", "tool_input": {"command": command}})
+        reply: Any = None
+
+        async def step() -> None:
+            nonlocal reply
+            arguments = PassCall(call=call, harness="claude")
+            reply = await self.room.room.door.act(await self.caller(who), PASS_CALL, arguments)
+
+        await self.check(f"{who}: {command}", step)
         return reply
 
     async def later(self, seconds: float) -> None:
@@ -411,6 +430,12 @@ async def authorise(room: Watched) -> None:
     await room.act("tester", "claim_task", task=made.task)
     await room.act("olga", "update_task", task=made.task, status="cancelled", changes={"requires": []})
     await room.act("olga", "authorize", revoke="A-1", reason="enough")
+    rule = await room.act("olga", "require_approval", to="tester", match="Bash(git push*)", scope="push:app")
+    await room.act("olga", "require_approval", to="owner:olga", match="Write")
+    asked = await room.pass_call("tester", "git push")
+    await room.act("olga", "decide", decision=asked.decision, option="allow")
+    assert (await room.pass_call("tester", "git push")).why == ""
+    await room.act("olga", "require_approval", remove=rule.rule)
 
 
 async def stop_and_go_on(room: Watched) -> None:

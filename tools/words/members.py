@@ -3,7 +3,7 @@
 from teamroom.server.acts.members.roster import HarnessShown, MemberShown, Roster, Stop
 from teamroom.server.rules.hooks import describe_doing
 from teamroom.server.rules.runtimes import describe_places
-from teamroom.server.rules.text import cite, describe_mode
+from teamroom.server.rules.text import cite, describe_mode, inline
 from teamroom.server.rules.wakes import say_unverified
 from teamroom.tools.words.capabilities import render_capability
 from teamroom.tools.words.reminders import render_reminders
@@ -38,6 +38,7 @@ def render_member(member: MemberShown) -> str:
     """A member in one line."""
     can = ", ".join(render_capability(c) for c in member.capabilities)
     may = ", ".join(f"{cite(a.scope)} ({a.authorization} by @{a.by} until {a.until})" for a in member.authorizations)
+    waits = ", ".join(f"{inline(rule.match)} (rule {rule.rule})" for rule in member.rules)
     upheld = f"{member.completions_upheld} of {member.completions_reviewed} completions upheld"
     return (
         f"@{member.name}{render_former(member.former)} ({member.kind} of @{member.owner}, {member.role}, "
@@ -55,4 +56,5 @@ def render_member(member: MemberShown) -> str:
         + (f"; {upheld}" if member.completions_reviewed else "")
         + (f"; {can}" if can else "")
         + (f"; may {may}" if may else "")
+        + (f"; its calls wait for a person: {waits}" if waits else "")
     )

@@ -446,6 +446,7 @@ def _give_token(
         )
         by = {"by_member": caller.member, "seq": tx.head.seq + 1}
         tx.run("revoke_authorisations_of", member=member.id, now=tx.now, **by)
+        tx.run("void_approvals_of", member=member.id, now=tx.now, since=tx.now - tx.settings.approval_seconds)
         member_changed(tx, member.id)
         if member.kind == "agent":  # a killed member is not watched
             schedule_presence_check(tx, member.id, arguments.mode or member.mode)

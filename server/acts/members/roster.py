@@ -3,6 +3,7 @@
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Arguments, Name, Need, Read, always
+from teamroom.server.facts.approval import RuleShown, rules_of, show_rule
 from teamroom.server.facts.authorization import AuthorizationShown, authorizations_of
 from teamroom.server.facts.capability import CapabilityShown, capabilities_of
 from teamroom.server.facts.ids import task_name
@@ -115,6 +116,8 @@ class MemberShown(BaseModel):
     capabilities: list[CapabilityShown]
     authorizations: list[AuthorizationShown]
     """The entries that let it do something now, the newest first."""
+    rules: list[RuleShown]
+    """The approval rules that bind its own tools, the oldest first."""
     completions_reviewed: int
     completions_upheld: int
     reminders: list[Slot] = Field(default_factory=list)
@@ -224,6 +227,7 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         supported=is_mode_supported(facts, tx.now, tx.settings),
         capabilities=capabilities_of(tx, row.id),
         authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
+        rules=[show_rule(rule) for rule in rules_of(tx, row.id, row.kind, row.owner)],
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )

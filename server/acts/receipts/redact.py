@@ -80,9 +80,12 @@ STATEMENTS: Mapping[Kind, str] = {"authorization": "authorisation"}
 """The statement that reads a thing, where it does not have the name of its kind."""
 
 LASTING: frozenset[str] = frozenset(
-    {"open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant", "recover"}
+    {
+        *("open", "enroll", "revoke", "pause", "resume", "kill", "set_policy", "restore", "redact", "plant", "recover"),
+        "require_approval",
+    }
 )
-"""Acts that a redaction by age leaves: control acts and their reasons, members, tokens, and plants."""
+"""Acts that a redaction by age leaves: control acts and their reasons, rules, members, tokens, and plants."""
 
 
 def _spell(what: str) -> str:
@@ -199,6 +202,7 @@ def _take_decision(tx: Writing, number: int) -> None:
     """Remove the words of a decision. An open one is withdrawn; its timer settles at once what waits for it."""
     row = tx.only(DecisionRow, "decision", id=number)
     tx.run("take_decision", id=number, taken=REDACTED, now=tx.now, seq=tx.head.seq + 1)
+    tx.run("take_approval", decision=number, now=tx.now)
     decision_changed(tx, row)
     if row.state == "open":
         schedule(tx, DECISION_END, number, ROOM_MEMBER, 0)
