@@ -205,7 +205,7 @@ async def test_a_healthy_room_has_no_problem_and_every_line_says_what_was_found(
         assert found["ok"] is True
         assert [check["about"] for check in found["checks"]] == [
             *("folder", "same user", "agents", "sqlite", "clock", "address", "settings", "room", *["part"] * 8),
-            *("act", "tokens", "log", "backups"),
+            *("act", "runtimes", "tokens", "log", "backups"),
         ]
         expected = {"same user", "agents", "sqlite", "backups"}
         assert {c["about"] for c in found["checks"] if c["level"] != "ok"} <= expected

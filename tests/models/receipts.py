@@ -189,13 +189,16 @@ class Receipts(Model):
 
     # ---------------------------------------------------------------- what happens
 
-    @rule(count=st.integers(1, 4))
-    def wakes_come(self, count: int) -> None:
+    @rule(count=st.integers(1, 4), dies=st.booleans())
+    def wakes_come(self, count: int, dies: bool = False) -> None:
+        """Somebody writes to the member; the server may be killed right after."""
         for _ in range(count):
             self.number += 1
             reply = self.world.act("asker", POST_MESSAGE, text=f"look at {self.number}", to=["builder"])
             assert code(reply) == "ok"
             self.wakes.append(Wake(reply.receipt, reply.message, self.world.now))
+        if dies:
+            self.crash()
 
     @rule(listener=listeners)
     def a_listener_takes_over(self, listener: str) -> None:
@@ -215,10 +218,13 @@ class Receipts(Model):
         self.unwritten.append(Given(self.newest, found.after, found.cursor, self.world.now))
         self.given[self.newest] = found.cursor
 
-    @rule()
-    def what_was_given_is_written(self) -> None:
+    @rule(dies=st.booleans())
+    def what_was_given_is_written(self, dies: bool = False) -> None:
+        """What was written outlives the server."""
         run_at_once(self.world.door.write_deliveries())
         self.write()
+        if dies:
+            self.crash()
 
     def write(self) -> None:
         for given in self.unwritten:
@@ -306,9 +312,14 @@ class Receipts(Model):
         self.write()
         self.look_at_told()
 
-    @rule(seconds=st.sampled_from([301.5, 3_601.5]), count=st.integers(1, 4))
-    def wakes_lead_to_nothing(self, seconds: float, count: int) -> None:
+    @rule(seconds=st.sampled_from([301.5, 3_601.5]), count=st.integers(1, 4), acts_before=st.booleans())
+    def wakes_lead_to_nothing(self, seconds: float, count: int, acts_before: bool) -> None:
         """The listener hands on one wake after the other, and nothing comes of it for a while."""
+        if acts_before:
+            self.a_listener_takes_over(LISTENERS[0])
+            self.wakes_come(1)
+            self.the_member_checks_in(acknowledges=False)
+            self.something_is_done(listens=False)
         for _ in range(count):
             self.wakes_come(1)
             self.the_listener_is_given_wakes()
