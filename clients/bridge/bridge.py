@@ -16,7 +16,7 @@ import anyio
 import anyio.abc
 import httpx2
 
-from teamroom.clients.bridge.frames import Frame, error, refused
+from teamroom.clients.bridge.frames import Frame, error, refusal_code, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
 from teamroom.clients.session.failure import Failure, UnprovenError, UnreachableError
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, origin_of_token
@@ -46,7 +46,10 @@ SAY_WHERE_SECONDS = 240.0
 """How often the bridge says where it runs while its client calls."""
 
 LISTEN_AGAIN_SECONDS = (1.0, 15.0)
-"""The first and the longest wait before the push stream is reopened."""
+"""The first and the longest wait before a push stream is opened again."""
+
+LATER = frozenset({"paused", "busy", "storage", "rate_limited"})
+"""Refusals of a stream that the room may serve later."""
 
 Write = Callable[[bytes], Awaitable[None]]
 
@@ -187,14 +190,30 @@ class Bridge:
             self._answered.set()
 
     async def _ask(self, frame: Frame, flight: InFlight) -> None:
+        """Send a request and carry its answer back. A stream is held while the room cannot serve it.
+
+        Clients give the whole room up for their session after a few refusals of their stream.
+        """
+        pause, longest = LISTEN_AGAIN_SECONDS
+        while True:
+            try:
+                if await self._ask_once(frame, flight):
+                    return
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                if not frame.is_stream:
+                    raise
+            await anyio.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    async def _ask_once(self, frame: Frame, flight: InFlight) -> bool:
+        """Send a request; returns False if it is for a stream that the room may serve later."""
         async with self._post(frame) as response:
             if not self._must_retry(response):
-                await self._carry_back(response, frame, flight)
-                return
+                return await self._carry_back(response, frame, flight)
         await self._admit()
         await self._subscribe_again()
         async with self._post(frame) as response:
-            await self._carry_back(response, frame, flight)
+            return await self._carry_back(response, frame, flight)
 
     def _must_retry(self, response: httpx2.Response) -> bool:
         """Whether to retry: the token was replaced in its file."""
@@ -213,19 +232,23 @@ class Bridge:
         async with self._http.stream("POST", self._place.endpoint, content=frame.raw, headers=headers) as response:
             yield response
 
-    async def _carry_back(self, response: httpx2.Response, frame: Frame, flight: InFlight) -> None:
+    async def _carry_back(self, response: httpx2.Response, frame: Frame, flight: InFlight) -> bool:
+        """Pass the answer on; returns False for the refusal of a stream that may be served later."""
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "text/event-stream":
             async for data in _events(response):
                 if await self._hand_over(data, frame, response):
-                    return
+                    return True
         elif kind == "application/json":
             body = await response.aread()
+            if frame.is_stream and refusal_code(body) in LATER:
+                return False
             if await self._hand_over(body, frame, response):
-                return
+                return True
         if not flight.is_cancelled:
             why = f"The room closed the call without an answer (HTTP {response.status_code})."
             await self._write(error(frame.message["id"], CONNECTION_CLOSED, why))
+        return True
 
     async def _hand_over(self, data: bytes, frame: Frame, response: httpx2.Response) -> bool:
         """Pass on a message of the room; returns whether it answers this frame."""

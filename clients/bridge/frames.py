@@ -92,3 +92,11 @@ def error(id_: Any, code: int, message: str, data: dict[str, Any] | None = None)
     """Return a JSON-RPC error."""
     error = {"code": code, "message": message, **({"data": data} if data else {})}
     return json.dumps({"jsonrpc": "2.0", "id": id_, "error": error}).encode()
+
+
+def refusal_code(body: bytes) -> str:
+    """Return the code with which the room refuses a message; "" if its answer is no refusal."""
+    try:
+        return str(json.loads(body)["error"]["data"]["code"])
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ""

@@ -30,6 +30,7 @@ from teamroom.server.acts.tasks.board import READ_BOARD
 from teamroom.server.app import Room, sqlite_engine
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.local_calls import read_call
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.transaction import Writing
@@ -68,6 +69,9 @@ class Call:
 CHANNELS = {"olga": ["json://127.0.0.1:9/"]}
 """Where nobody listens: what is written down to be sent is looked at, and not sent here."""
 
+RELEASE = {"tool_name": "Bash", "tool_input": {"command": "make release"}, "cwd": "/archive"}
+"""A call of a harness's own tool, which an entry allows."""
+
 CALLS = (
     Call("olga", "enroll", {"name": "newcomer"}),
     Call("olga", "revoke", {"name": "spare"}),
@@ -91,6 +95,7 @@ CALLS = (
     Call("olga", "authorize", {"to": "builder", "scope": "delete:archive", "uses": 1}),
     Call("builder", "check_authorization", {"scope": "read:archive", "use": True}),
     Call("olga", "require_approval", {"to": "builder", "match": "Bash(git push*)"}),
+    Call("fifth", "pass_call", {"call": read_call(RELEASE), "harness": "claude"}),
     Call("builder", "hand_off", {"task": "T-4", "fence": 1, "to": "fifth", "note": "please go on"}),
     Call("fifth", "answer_hand_off", {"offer": "O-1", "accept": True}),
     Call("fifth", "claim_task", {"task": "T-6"}),
@@ -259,6 +264,8 @@ async def _make(folder: Path, known: dict[str, Any]) -> dict[str, str]:
     await call("builder", "hand_off", task="T-5", fence=1, to="fifth", note="for you")
     await call("builder", "request_decision", question="Archive it?")
     await call("olga", "authorize", to="builder", scope="read:archive")
+    await call("olga", "authorize", to="fifth", scope="run:release")
+    await call("olga", "require_approval", to="fifth", match="Bash", scope="run:release")
     await call("olga", "pause", target="third", reason="to be resumed")
     await room.close()
     del tokens["spare"]

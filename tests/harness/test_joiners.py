@@ -210,7 +210,7 @@ READ = {"room": ["paused"], "restart": ["restarted", "resumed"], "kill": ["kille
 A hook may end the run of a killed member: then its model reads nothing more.
 """
 
-GAPS = {"copilot": {"restart"}}
+GAPS: dict[str, set[str]] = {}
 """What is known not to hold: Copilot CLI closes the bridge once a few tries to subscribe again were refused."""
 
 
