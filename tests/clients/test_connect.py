@@ -357,6 +357,39 @@ async def test_an_older_session_gets_pushes_again_after_its_token_was_replaced(t
             await until_told(bridge, room)
 
 
+FOLLOW = {"notifications": {"resourceSubscriptions": ["teamroom://inbox"]}, "_meta": ENVELOPE}
+"""What a client asks for that wants to be told of its inbox."""
+
+
+async def test_a_stream_that_is_asked_for_in_a_pause_begins_with_the_resume(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", push_seconds=0) as room:
+        await room.enroll("builder")
+        owner = await room.owner()
+        keep(room.folder, "builder", room.tokens["builder"])
+        async with pipe(shell_of(room.folder, room.url), "--as", "builder") as bridge:
+            assert "result" in await bridge.call("heartbeat")
+            await owner("pause", target="builder", reason="wait a moment")
+            await bridge.send({"jsonrpc": "2.0", "id": "inbox", "method": "subscriptions/listen", "params": FOLLOW})
+            standing = (await bridge.call("heartbeat"))["result"]["structuredContent"]["standing"]
+            assert standing == "paused", "the stream is not refused meanwhile"
+            await owner("resume", target="builder", reason="go on")
+            assert (await bridge.receive())["method"] == "notifications/subscriptions/acknowledged"
+            await owner("post_message", text="@builder hello")
+            assert (await bridge.receive())["params"]["uri"] == "teamroom://inbox"
+
+
+async def test_a_stream_of_a_killed_member_is_refused_at_once(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        await room.enroll("builder")
+        owner = await room.owner()
+        keep(room.folder, "builder", room.tokens["builder"])
+        async with pipe(shell_of(room.folder, room.url), "--as", "builder") as bridge:
+            assert "result" in await bridge.call("heartbeat")
+            await owner("kill", target="builder", reason="it loops")
+            await bridge.send({"jsonrpc": "2.0", "id": "inbox", "method": "subscriptions/listen", "params": FOLLOW})
+            assert "it loops" in json.dumps(await bridge.receive())
+
+
 async def test_the_token_of_another_member_is_refused(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room") as room:
         await room.enroll("builder", "reviewer")
