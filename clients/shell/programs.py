@@ -132,7 +132,7 @@ def listen(
         bool, typer.Option("--allow-room", help="Allow the harness the room's own tools if it asks.")
     ] = False,
 ) -> None:
-    """Have an agent's wakes answered: run a command for them, or give them to a harness that stays.
+    """Run a command, or a harness that stays, for an agent's wakes.
 
     A command gets them as JSON on standard input. A harness gets one line: teamroom listen --as NAME --adapter claude
 

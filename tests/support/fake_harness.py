@@ -209,9 +209,9 @@ def codex() -> None:
 
 
 class OpencodeServer(BaseHTTPRequestHandler):
-    """Answers as `opencode serve` does. A prompt is a turn on the thread that answers it; events go to the stream."""
+    """Answers as `opencode serve` does. A prompt is a turn on the thread that answers it; events go to every stream."""
 
-    events: ClassVar["queue.Queue[Json]"] = queue.Queue()
+    streams: ClassVar["list[queue.Queue[Json]]"] = []
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
@@ -227,11 +227,14 @@ class OpencodeServer(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.end_headers()
+        events: queue.Queue[Json] = queue.Queue()
+        self.streams.append(events)
         event: Json = {"type": "server.connected", "properties": {}}
         with contextlib.suppress(ConnectionError):
             while True:
                 self.wfile.write(f"data: {json.dumps(event)}\n\n".encode())
-                event = self.events.get()
+                event = events.get()
+        self.streams.remove(events)
 
     def do_POST(self) -> None:
         """Make the session, take a prompt, or hear an answer."""
@@ -261,8 +264,9 @@ class OpencodeServer(BaseHTTPRequestHandler):
 
     def tell(self, kind: str, **facts: Any) -> None:
         """Send an event of the session, after one of another."""
-        self.events.put({"type": "session.idle", "properties": {"sessionID": "ses_of_another"}})
-        self.events.put({"type": kind, "properties": {"sessionID": "ses_1", **facts}})
+        for events in list(self.streams):
+            events.put({"type": "session.idle", "properties": {"sessionID": "ses_of_another"}})
+            events.put({"type": kind, "properties": {"sessionID": "ses_1", **facts}})
 
     def is_allowed(self) -> bool:
         """Whether the caller knows the password; a stranger is refused."""
