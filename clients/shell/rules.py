@@ -46,7 +46,8 @@ def rules(
 ) -> None:
     """Have calls of an agent's own tools wait for a person.
 
-    Without arguments, lists the rules. A call that matches waits until a person allows exactly this call with `decide`. Then it passes once.
+    Without arguments, lists the rules. A call that matches waits until a person allows exactly this call with `decide`.
+    Then it passes once.
     """
     makes = target is not None and match is not None
     if not makes and (target is not None or exceptions or scope is not None):

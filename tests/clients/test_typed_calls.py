@@ -73,6 +73,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "redact": {"what": "M-1", "reason": "a secret"},
     "notify": {"quiet": "22:00-07:00"},
     "sign_in": {},
+    "require_approval": {"to": "builder", "match": "Bash(git push*)"},
 }
 """The tools that the story does not show."""
 

@@ -28,7 +28,7 @@ STORY_SECONDS = LONG_SECONDS + 20
 WAKE = "please look at the plan"
 OPERATORS = {
     *("pause", "resume", "kill", "repair", "enroll", "revoke", "plant", "set_policy", "redact", "notify"),
-    *("read_receipts", "overnight", "import_task", "decide", "authorize", "sign_in"),
+    *("read_receipts", "overnight", "import_task", "decide", "authorize", "sign_in", "require_approval"),
 }
 
 STALE = (

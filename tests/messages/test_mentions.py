@@ -36,6 +36,7 @@ NAMES: dict[str, tuple[dict[str, Any], ...]] = {
     "hand_off.to": ({"task": "T-1", "fence": 1, "to": "NAME", "note": "x"},),
     "request_decision.to": ({"question": "x?", "to": ["OWNER"]},),
     "authorize.to": ({"to": "NAME", "scope": "read:x"}, {"to": "Owner:OWNER", "scope": "read:x"}),
+    "require_approval.to": ({"to": "NAME", "match": "Bash"}, {"to": "Owner:OWNER", "match": "Bash(x*)"}),
     "who.name": ({"name": "NAME"},),
     "declare_capabilities.attest_for": ({"attest_for": "NAME", "capabilities": ["tool:docker"]},),
     "read_receipts.actor": ({"actor": "NAME"},),
