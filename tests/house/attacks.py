@@ -1199,6 +1199,12 @@ ATTACKS: dict[int, Attack] = {
             ),
         },
     ),
+    108: Attack(
+        AGENT,
+        "a harness that asks its listener for a permission whose title reads like a tool of the room",
+        "only an exact name counts as one, and only with `--allow-room`; everything else is refused",
+        {"test_adapters": ("only_an_exact_title_is_a_tool_of_the_room",)},
+    ),
 }
 
 
