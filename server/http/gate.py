@@ -1,17 +1,15 @@
 """The gate before every route: checks Host, Origin, token, size and depth, and finds the caller."""
 
-import asyncio
 import contextlib
 import hashlib
 import hmac
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from teamroom.server.acts.members.sign_in import SIGN_IN_PATH
 from teamroom.server.acts.presence.me import LOOK_AROUND, Nothing
@@ -19,16 +17,17 @@ from teamroom.server.door.door import Door, UnauthorisedError
 from teamroom.server.door.hooks import Hooks, Passage
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.health import Health
+from teamroom.server.http.answers import GateRefusal, refuse, send_body, send_json
+from teamroom.server.http.bodies import check_json, id_of, read_body, read_json, replay_body
 from teamroom.server.http.connections import Connections
-from teamroom.server.http.farewell import answer_killed, is_id, is_notification, refusal_text
+from teamroom.server.http.farewell import answer_killed, is_notification
 from teamroom.server.http.strangers import closing
 from teamroom.server.http.turns import OWN_TURN, Turns
 from teamroom.server.http.visits import AS_JSON, FORM, STREAM_PATH, Answer, ForeignError, Visits
 from teamroom.server.identity import BROWSER, Caller
 from teamroom.server.metrics import CONTENT_TYPE, Metrics
 from teamroom.server.own_socket import RECOVER_PATH
-from teamroom.server.refusals import REFUSED, UNRECORDED, Refusal
-from teamroom.server.rules.characters import LONE_SURROGATE
+from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.hooks import HARNESSES
 from teamroom.server.settings import Settings
 from teamroom.server.store.engine import StorageError
@@ -43,8 +42,6 @@ DECOY = b"handshake decoy"
 
 Recover = Callable[[str, str | None], Awaitable[dict[str, Any]]]
 """Gives a room owner a new token, for a code and the owner's name. Raises Refusal, OSError."""
-
-JSON = b"application/json"
 
 MCP_PATH = "/mcp"
 METRICS_PATH = "/metrics"
@@ -77,38 +74,6 @@ NO_SIGN_IN = {
     "replaced, or has expired. Ask your owner for a new one: teamroom enroll NAME --rotate",
 }
 """The answer there, in the form of OAuth: clients show its description, and of any other answer only an error."""
-
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""A JSON string, or the beginning of one that is not closed.
-
-It is possessive. With backtracking, a search would start again at each quotation mark of an unclosed string, and one
-body would take minutes.
-"""
-
-_NOT_BRACKET = re.compile(rb"[^\[\]{}]+")
-
-
-class GateRefusal(Exception):
-    """A request that the gate refuses: an HTTP status, and the refusal as data."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        why: str,
-        fix: str,
-        headers: Iterable[tuple[bytes, bytes]] = (),
-        more: Mapping[str, str | None] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(why)
-        self.status, self.code, self.why, self.fix, self.headers = status, code, why, fix, tuple(headers)
-        self.more = more
-        self.request_id: int | str | None = None
-
-    @property
-    def body(self) -> dict[str, Any]:
-        """The refusal as data."""
-        return {"code": self.code, "why": self.why, "fix": self.fix, **self.more}
 
 
 class Gate:
@@ -165,12 +130,12 @@ class Gate:
             elif scope["path"].startswith(HOOKS_PATH):
                 await self._answer_hook(scope, headers, receive, send)
             elif scope["path"] == RECOVER_PATH and scope["method"] == "POST" and self._recover is not None:
-                await _send_json(send, 200, await self._give_token(self._recover, headers, receive))
+                await send_json(send, 200, await self._give_token(self._recover, headers, receive))
             else:
                 await self._answer_other(scope, headers, send)
         except GateRefusal as refusal:
             self._connections.rejections.note(refusal.status, refusal.code)
-            await _refuse(send, refusal)
+            await refuse(send, refusal)
 
     def _without_prefix(self, scope: Scope) -> Scope:
         """A request as it is behind a proxy that takes the path of `public_url` off, whether the proxy does or not."""
@@ -207,7 +172,7 @@ class Gate:
             self._connections.turn_away(scope)
             has_body = scope["method"] == "POST" and b"expect" not in headers
             message = await self._message_of(headers, receive) if has_body else None
-            refusal.request_id = _id_of(message)
+            refusal.request_id = id_of(message)
             if refusal.code == "killed" and await self._say_farewell(scope, refusal, message, send):
                 return
             raise
@@ -215,10 +180,10 @@ class Gate:
         with self._connections.answering(scope, caller, is_stream=scope["method"] == "GET"):
             if scope["method"] == "POST":
                 seconds = None if self._connections.has_arrived(scope) else self._settings.body_seconds
-                body = await self._read_body(headers, receive, seconds, self._settings.body_bytes)
+                body = await read_json(headers, receive, seconds, self._settings.body_bytes, self._settings.json_depth)
                 if body is None:
                     return  # the client left before its request was complete
-                receive = _replay(body, receive)
+                receive = replay_body(body, receive)
             with await self._turns.begin(caller.member) as turn:
                 scope[TURN_KEY] = turn
                 if scope["method"] == "GET":
@@ -272,7 +237,7 @@ class Gate:
             seconds, limit = self._settings.body_seconds, self._settings.body_bytes
             if caller is None:
                 seconds, limit = REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES
-            body = await self._receive_body(headers, receive, seconds, limit, FORM)
+            body = await read_body(headers, receive, seconds, limit, FORM)
         if body is None:
             return None
         try:
@@ -315,19 +280,19 @@ class Gate:
     async def _body_of_hook(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
         """What a hook says; {} if it cannot be read, None if the client left."""
         try:
-            body = await self._receive_body(headers, receive, self._settings.body_seconds, HOOK_BYTES)
+            body = await read_body(headers, receive, self._settings.body_seconds, HOOK_BYTES)
             if body is None:
                 return None
             if len(body) > self._settings.body_bytes:
                 return {}
-            self.check_json(body)
+            check_json(body, self._settings.json_depth)
             return json.loads(body) or {}
         except (GateRefusal, ValueError, RecursionError):
             return {}
 
     async def _give_token(self, recover: Recover, headers: dict[bytes, bytes], receive: Receive) -> dict[str, Any]:
         """Give a room owner a new token, for who has the folder. Raises GateRefusal."""
-        body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
+        body = await self._read_refused(headers, receive)
         try:
             asked = json.loads(body or b"")
             code, name = str(asked["code"]), asked["name"]
@@ -357,10 +322,14 @@ class Gate:
                 [(b"retry-after", b"1")],
             )
 
+    async def _read_refused(self, headers: dict[bytes, bytes], receive: Receive) -> bytes | None:
+        """The short body of a request that is refused, or has no caller. Raises GateRefusal."""
+        return await read_json(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES, self._settings.json_depth)
+
     async def _message_of(self, headers: dict[bytes, bytes], receive: Receive) -> Any:
         """The message of a refused request; None if it has none that can be read."""
         try:
-            body = await self._read_body(headers, receive, REFUSED_BODY_SECONDS, REFUSED_BODY_BYTES)
+            body = await self._read_refused(headers, receive)
             return json.loads(body) if body is not None else None
         except (GateRefusal, ValueError, RecursionError):
             return None
@@ -378,9 +347,9 @@ class Gate:
             return False
         self._connections.rejections.note(200, refusal.code)
         if answer is None:
-            await _send(send, 202, b"", b"application/json")
+            await send_body(send, 202, b"", b"application/json")
         else:
-            await _send_json(send, 200, answer)
+            await send_json(send, 200, answer)
         return True
 
     async def _require_metrics_reader(self, caller: Caller) -> None:
@@ -409,62 +378,10 @@ class Gate:
         self._connections.admit(scope, caller)
         return caller
 
-    async def _read_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int
-    ) -> bytes | None:
-        """The body of a request, JSON that can be parsed; None if the client left. Raises GateRefusal.
-
-        It may take so many seconds, or None if it has arrived.
-        """
-        body = await self._receive_body(headers, receive, seconds, limit, JSON)
-        if body is None:
-            return None
-        self.check_json(body)
-        return mark_lone_surrogates(body)
-
-    async def _receive_body(
-        self, headers: dict[bytes, bytes], receive: Receive, seconds: float | None, limit: int, kind: bytes = b""
-    ) -> bytes | None:
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
-        if kind and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != kind:
-            name = kind.decode()
-            raise GateRefusal(415, "invalid", f"The body is not {name}.", f"Send Content-Type: {name}.")
-        body = bytearray()
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] != "http.request":
-                        return None
-                    body += message.get("body", b"")
-                    if len(body) > limit:
-                        raise _too_large(limit)
-                    if not message.get("more_body", False):
-                        break
-        except TimeoutError:
-            raise GateRefusal(
-                408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
-            ) from None
-        return bytes(body)
-
-    def check_json(self, body: bytes) -> None:
-        """Refuse a body that is not UTF-8 or is nested too deeply, before anything parses it. Raises GateRefusal."""
-        if b"\0" in body:  # UTF-16 and UTF-32 always have some, and could hide brackets from the check of depth
-            raise GateRefusal(400, "invalid", "The body is not JSON in UTF-8.", "Encode it as UTF-8.")
-        if is_deeper(body, self._settings.json_depth):
-            raise GateRefusal(
-                400,
-                "too_large",
-                f"The body is nested deeper than {self._settings.json_depth}.",
-                "Send flat arguments.",
-            )
-
     async def _answer_other(self, scope: Scope, headers: dict[bytes, bytes], send: Send) -> None:
         if SIGN_IN.fullmatch(scope["path"]):
             self._connections.rejections.note(404, "not_found")
-            await _send_json(send, 404, NO_SIGN_IN)
+            await send_json(send, 404, NO_SIGN_IN)
             return
         if scope["path"] not in (*HEALTH_PATHS, METRICS_PATH, HANDSHAKE_PATH):
             raise GateRefusal(404, "not_found", "This path does not exist.", f"MCP is at {MCP_PATH}.")
@@ -475,15 +392,15 @@ class Gate:
             return
         if scope["path"] == METRICS_PATH:
             await self._require_metrics_reader(await self._authenticate(scope, headers))
-            await _send(send, 200, await self._metrics.text(), CONTENT_TYPE)
+            await send_body(send, 200, await self._metrics.text(), CONTENT_TYPE)
             return
         if scope["path"] != READY_PATH:
-            await _send_json(send, 200, {"ok": True})
+            await send_json(send, 200, {"ok": True})
             return
         good = await self._door.is_ready() and self._health.is_ready()
         is_folders_user = self._recover is not None  # on the folder's own socket; everybody else is told what is bad
         parts = self._health.states() if is_folders_user else self._health.bad()
-        await _send_json(send, 200 if good else 503, {"ok": good, **({"parts": parts} if parts else {})})
+        await send_json(send, 200 if good else 503, {"ok": good, **({"parts": parts} if parts else {})})
 
     async def _shake_hands(self, scope: Scope, send: Send) -> None:
         """Prove that this room knows the hash of a token, to a client that will send the token on this connection.
@@ -509,7 +426,7 @@ class Gate:
         unknown = decoy.hexdigest()
         if self._connections.begin_handshake(scope):
             scope[STAYS_KEY] = True
-        await _send_json(send, 200, {"proof": challenge.proof(known or unknown)})
+        await send_json(send, 200, {"proof": challenge.proof(known or unknown)})
 
     def _unavailable(self, error: StorageError) -> GateRefusal:
         refusal = self._door.storage_refusal(error)
@@ -533,32 +450,6 @@ def allowed_hosts(settings: Settings) -> list[str]:
     return [*(f"{name}:{settings.port}" for name in names), *(host.lower() for host in given)]
 
 
-MARK = json.dumps(LONE_SURROGATE).strip('"').encode()
-
-
-def is_deeper(body: bytes, depth: int) -> bool:
-    """Whether JSON is nested deeper than `depth`. Cheap for bodies with too few brackets for that."""
-    if body.count(b"{") + body.count(b"[") <= depth:
-        return False
-    level = 0
-    for bracket in _NOT_BRACKET.sub(b"", STRING.sub(b"", body)):
-        level += 1 if bracket in b"[{" else -1
-        if level > depth:
-            return True
-    return False
-
-
-_ESCAPED = re.compile(rb"\\(?:u[Dd][89ABab]..\\u[Dd][C-Fc-f]|(u[Dd][89A-Fa-f]..)|.)", re.DOTALL)
-"""An escape in JSON: a surrogate pair, half of one, or another one."""
-
-
-def mark_lone_surrogates(body: bytes) -> bytes:
-    """JSON with a mark in place of each half of a surrogate pair, on which parsers of JSON do not agree."""
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPED.sub(lambda found: MARK if found[1] is not None else found[0], body)
-
-
 def _bearer(headers: Mapping[bytes, bytes]) -> str:
     """The bearer token of a request; "" if it has none."""
     kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -577,61 +468,10 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     return headers
 
 
-def _too_large(limit: int) -> GateRefusal:
-    return GateRefusal(
-        413,
-        "too_large",
-        f"The body is larger than {limit} bytes.",
-        "Send it in parts, or link it as a file.",
-    )
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """Receive the whole body first, then the further messages of the connection."""
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replay() -> Message:
-        return first.pop() if first else await receive()
-
-    return replay
-
-
-def _id_of(message: Any) -> int | str | None:
-    """The id of a request; None if it has none. Without it in the answer, some clients wait forever."""
-    id_ = message.get("id") if isinstance(message, dict) else None
-    return id_ if is_id(id_) else None
-
-
-async def _refuse(send: Send, refusal: GateRefusal) -> None:
-    data = refusal.body
-    error = {"code": REFUSED, "message": refusal_text(data), "data": data}
-    await _send_json(
-        send, refusal.status, {"jsonrpc": "2.0", "id": refusal.request_id, "error": error}, refusal.headers
-    )
-
-
-async def _send_json(
-    send: Send, status: int, value: dict[str, Any], headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    await _send(send, status, json.dumps(value).encode(), b"application/json", headers)
-
-
 async def _send_for_gate(send: Send, answer: dict[str, Any], kept: bytes | None, passage: Passage) -> None:
     """Answer a hook. The room's own gate also gets its member's rules, after the answer, unless it keeps just these."""
     mark, rules = passage.rules_to_keep
     if kept is None or kept == mark.encode():
-        await _send_json(send, 200, answer)
+        await send_json(send, 200, answer)
         return
-    await _send(send, 200, f"{json.dumps(answer)}\n{mark}\n{rules}".encode(), b"application/json")
-
-
-async def _send(send: Send, status: int, body: bytes, kind: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    fixed = [
-        (b"content-type", kind),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    with contextlib.suppress(OSError):
-        await send({"type": "http.response.start", "status": status, "headers": [*fixed, *headers]})
-        await send({"type": "http.response.body", "body": body})
+    await send_body(send, 200, f"{json.dumps(answer)}\n{mark}\n{rules}".encode(), b"application/json")

@@ -24,8 +24,9 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Receive, Scope, Send
 
 from teamroom import __version__
+from teamroom.server.http.answers import GateRefusal
 from teamroom.server.http.connections import GRACE_SECONDS
-from teamroom.server.http.gate import CALLER_KEY, TURN_KEY, GateRefusal
+from teamroom.server.http.gate import CALLER_KEY, TURN_KEY
 from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions
 from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller

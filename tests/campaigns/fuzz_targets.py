@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import partial
 from json.decoder import JSONArray, JSONObject, scanstring  # type: ignore[attr-defined]
 from json.scanner import py_make_scanner  # type: ignore[attr-defined]
-from typing import Any, cast
+from typing import Any
 
 from teamroom.resources.resource import SCHEME, Resource
 from teamroom.resources.room import RESOURCES
 from teamroom.resources.serve import find
-from teamroom.server.http import gate as gate_module
-from teamroom.server.http.gate import Gate, GateRefusal
+from teamroom.server.http import bodies
+from teamroom.server.http.answers import GateRefusal
+from teamroom.server.http.bodies import check_json
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules import characters, mentions, names, presence, search
 from teamroom.server.rules import text as words
@@ -67,14 +68,10 @@ def gate(data: bytes) -> None:
 
 def _turned_away(body: bytes) -> GateRefusal | None:
     try:
-        _GATE.check_json(body)
+        check_json(body, SETTINGS.json_depth)
     except GateRefusal as refusal:
         return refusal
     return None
-
-
-_NOBODY = cast(Any, None)
-_GATE = Gate(_NOBODY, _NOBODY, _NOBODY, SETTINGS, _NOBODY, b"", _NOBODY)
 
 
 class Depths(json.JSONDecoder):
@@ -122,7 +119,7 @@ def _depth(body: bytes) -> tuple[int, bool]:
 
 def _forget_escapes() -> None:
     """A gate for which a string ends at its first quotation mark."""
-    gate_module.STRING = re.compile(rb'"[^"]*"')
+    bodies.STRING = re.compile(rb'"[^"]*"')
 
 
 # ------------------------------------------------------------------ parsers

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from teamroom.server.http import gate as gate_module
+from teamroom.server.http import bodies
 from teamroom.server.rules import text as words
 from teamroom.tools import serve as tools
 from tests.campaigns import coverage_fuzz
@@ -59,7 +59,7 @@ def test_the_room_answers_or_refuses_any_bytes(name: str) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_each_target_finds_the_fault_that_is_built_in(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, part in ((gate_module, "STRING"), (tools, "read_arguments"), (words, "MARKS")):
+    for module, part in ((bodies, "STRING"), (tools, "read_arguments"), (words, "MARKS")):
         monkeypatch.setattr(module, part, getattr(module, part))  # so that it is put back
     TARGETS[name].check(FOUND[name])
     TARGETS[name].twin()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.http import gate
+from teamroom.server.http import bodies
 from teamroom.server.http.gate import REFUSED_BODY_BYTES, REFUSED_BODY_SECONDS
 from teamroom.server.settings import Settings
 from tests.support.bounds import BOUND_SECONDS
@@ -108,11 +108,11 @@ def test_a_body_that_never_closes_its_string_is_answered_at_once(room: RoomInThr
 def test_a_naive_pattern_would_take_quadratic_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def seconds(marks: int) -> float:
         begun = time.process_time()
-        gate.is_deeper(b"[]" * 33 + b'"' + b'\\"' * marks, 32)
+        bodies.is_deeper(b"[]" * 33 + b'"' + b'\\"' * marks, 32)
         return time.process_time() - begun
 
     assert seconds(131_000) < 1
-    monkeypatch.setattr(gate, "STRING", re.compile(rb'"(?:[^"\\]|\\.)*"'))
+    monkeypatch.setattr(bodies, "STRING", re.compile(rb'"(?:[^"\\]|\\.)*"'))
     assert seconds(4_000) > 16 * seconds(500)
 
 
