@@ -6,7 +6,7 @@ as the room answers on the socket in its folder.
 
 If the room cannot be asked, an unattended session is refused the tool. An attended one goes on with a warning: nobody
 wants to lose an open session because the room is down. What approval rules have wait for a person is refused there too,
-so the gate keeps its member's rules in a private file.
+so the gate keeps its member's rules in a private file. If the gate itself fails, what would run a tool is denied.
 """
 
 import os
@@ -30,7 +30,11 @@ OTHERS_READ, OTHERS_WRITE = 0o077, 0o022
 
 PRIVATE = "is not a private file of this user"
 
+FORMATS = ("claude", "codex", "copilot", "gemini", "opencode", "qwen", "vibe")
+"""The harnesses whose hooks the room answers. Another word is a mistake in a hook, and must not let every tool pass."""
+
 USAGE = 2
+"""The exit code of a wrong command line. Claude Code and Qwen Code refuse the tool for it."""
 
 
 class UnreachableError(Exception):
@@ -54,6 +58,7 @@ def main(words: list[str]) -> int:
     request = read(words)
     if request is None:
         sys.stderr.write("Usage: teamroom gate --format HARNESS [--as NAME] [--data DIR] [--unattended]\n")
+        sys.stderr.write(f"HARNESS is one of {', '.join(FORMATS)}.\n")
         return USAGE
     said = sys.stdin.buffer.read(INPUT_BYTES)
     try:
@@ -61,12 +66,11 @@ def main(words: list[str]) -> int:
         if rules:
             from teamroom.clients.gate.kept_rules import keep_rules
 
-            keep_rules(request.rules, rules)
-    except (UnreachableError, OSError, ValueError) as error:
+            keep_rules(request, rules)
+    except Exception as error:
         from teamroom.clients.gate.unreachable import answer_unreached
 
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        answer = answer_unreached(request, why, said)
+        answer = answer_unreached(request, error, said)
     sys.stdout.write(answer)
     return 0
 
@@ -83,7 +87,7 @@ def read(words: list[str]) -> Request | None:
             setattr(request, options[name], value if is_joined else rest.pop(0))
         else:
             return None
-    return request if request.format.isalpha() else None
+    return request if request.format in FORMATS else None
 
 
 def ask(request: Request, said: bytes) -> str:

@@ -26,6 +26,6 @@ def runtime_of(harness: Harness, seat: Seat) -> ConfigFile:
     entry = {
         "start": list(listener_of(harness, seat, "--stay")),
         "folder": str(seat.machine.folder),
-        "listener": f"listen --as {re.escape(seat.name)}( |$)",
+        "listener": f"listen {re.escape(' '.join(seat.who))}( |$)",
     }
     return ConfigFile(runtimes_file(seat.data), "toml", (Put(("runtime", seat.name), entry),))

@@ -4,6 +4,7 @@ The session gets the room as a server of its own: the bridge `teamroom connect`,
 """
 
 import contextlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,17 @@ ENDED_WELL = frozenset({"end_turn", "max_tokens", "max_turn_requests"})
 
 ENDED_BADLY = frozenset({"refusal", "cancelled"})
 
-ROOMS_TOOL = re.compile(rf"(?:(?:mcp_+)?{ROOM}[_.:/-]+[a-z_]+|[a-z_]+ \({ROOM} MCP Server\))(?:: ?\{{.*)?")
-"""How agents title a call of a tool of the room."""
+TOOL = "[a-z]{1,20}(?:_[a-z]{1,20}){0,4}"
+ROOMS_TOOL = re.compile(
+    rf"(?:(?:mcp__?)?{ROOM}(?:__?|[.:/-])(?P<plain>{TOOL})|{TOOL} \({ROOM} MCP Server\))(?:: ?(?P<arguments>\{{.*))?"
+)
+"""How agents title a call of a tool of the room, some with its arguments.
+
+A shell command can look like the first of both forms, and the second one is no command.
+"""
+
+EXPANSIONS = frozenset("$`")
+"""What a shell runs even inside of quotes."""
 
 LOCAL_KINDS = frozenset({"execute", "edit", "delete", "move", "read", "fetch", "search", "switch_mode"})
 """The kinds of calls that are no call of the room, whatever their title says."""
@@ -124,5 +134,17 @@ class AcpTalk:
 def is_rooms_call(call: Json) -> bool:
     """Whether a tool call that needs a permission is one of the room's tools."""
     title = call.get("title")
-    is_local = str(call.get("kind")) in LOCAL_KINDS
-    return not is_local and isinstance(title, str) and ROOMS_TOOL.fullmatch(title) is not None
+    if str(call.get("kind")) in LOCAL_KINDS or not isinstance(title, str):
+        return False
+    found = ROOMS_TOOL.fullmatch(title)
+    if found is None:
+        return False
+    arguments = found["arguments"]
+    if arguments is None:
+        return True
+    if found["plain"] is not None and not EXPANSIONS.isdisjoint(arguments):
+        return False
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -26,16 +26,18 @@ class Child:
     async def start(cls, command: Sequence[str], variables: Mapping[str, str], clock: Clock, **pipes: Any) -> "Child":
         """Start a program with further variables, in a group of its own unless this process leads one.
 
-        A shell that started this process as the leader of a group ends both with it. Raises OSError.
+        A shell that started this process as the leader of a group ends both with it. Whoever is cancelled meanwhile
+        still gets the program, and can end it. Raises OSError.
         """
         is_leader = os.getpgrp() == os.getpid()
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, **variables},
-            stdin=asyncio.subprocess.PIPE,
-            process_group=None if is_leader else 0,
-            **pipes,
-        )
+        with anyio.CancelScope(shield=True):
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                env={**os.environ, **variables},
+                stdin=asyncio.subprocess.PIPE,
+                process_group=None if is_leader else 0,
+                **pipes,
+            )
         return cls(process, Movement(process.pid, None if is_leader else process.pid, clock))
 
     async def end(self, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """Claude Code as a harness that stays: `claude -p` with JSON messages, one a line, on standard input and output."""
 
 import json
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,9 @@ PERMISSION = ("--allowedTools", "mcp__teamroom")
 """How a run without a terminal is allowed the room's tools. Whatever else needs a permission is refused."""
 
 ID_BYTES = 8
+
+SUBTYPE = re.compile("[a-z_]{1,40}")
+"""What a result is called that may be shown."""
 
 
 class Claude:
@@ -62,7 +66,8 @@ class ClaudeTalk:
         finally:
             self._turn = None
         if turn.result.get("is_error"):
-            raise HarnessError(f"ended the turn with {turn.result.get('subtype', 'an error')}")
+            subtype = str(turn.result.get("subtype"))
+            raise HarnessError(f"ended the turn with {subtype if SUBTYPE.fullmatch(subtype) else 'an error'}")
 
     def hear(self, line: bytes) -> None:
         """Take in a message."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import anyio
 import anyio.abc
 
 from teamroom.clients.listener.batch import Batch
@@ -24,6 +25,9 @@ PLACEHOLDER, SENTENCE = "{wake}", "call check_in"
 LINE = "TEAMROOM_WAKE"
 """The variable with the line about the wakes."""
 
+ENDED_SECONDS = 1.0
+"""How long a command that was ended while it started may take to exit after SIGTERM."""
+
 
 class Command:
     """The driver that runs a command. The run ends with it: what it left in the background goes on."""
@@ -35,6 +39,8 @@ class Command:
         check_command(command)
         self._command, self._clock = command, clock
         self._child: Child | None = None
+        self._ends = 0
+        """How often it was ended: a command that is just being started has no process yet."""
 
     @property
     def program(self) -> str:
@@ -57,14 +63,20 @@ class Command:
     async def take_turn(self, batch: Batch, woken: Woken) -> TurnEnd:
         """Run the command until it ends."""
         words = [SENTENCE if word == PLACEHOLDER else word for word in self._command]
+        ends = self._ends
         self._child = child = await Child.start(words, {**batch.variables, LINE: batch.line}, self._clock)
+        if ends != self._ends:
+            with anyio.CancelScope(shield=True):
+                await child.end(ENDED_SECONDS)
+            return TurnEnd(child.process.returncode or 1, "the command was ended while it started")
         woken(f"Running the command (process {child.process.pid})")
         await child.process.communicate(batch.message)
         code = child.process.returncode
         return TurnEnd(code, f"the command {how_it_ended(code)}")
 
     async def end(self, seconds: float) -> None:
-        """End the command if it runs."""
+        """End the command if it runs, or is just being started."""
+        self._ends += 1
         if self._child is not None:
             await self._child.end(seconds)
 

@@ -25,6 +25,7 @@ from teamroom.clients.listener.driver import TurnEnd, Woken
 from teamroom.clients.listener.movement import PROC, Clock, Movement, list_proc, list_ps
 from teamroom.clients.listener.secret import read_secret
 from teamroom.clients.session.failure import USAGE, Failure
+from teamroom.clients.session.terminal import say
 from teamroom.server.private import read_private
 
 HOME = "QWEN_HOME"
@@ -50,8 +51,10 @@ LINE_BYTES = 65_536
 CALL_SECONDS = 300.0
 """How long after a message reached the model the agent may take until its first call."""
 
+HELD = "held"
+"""What a session reports of a message that its person has to release. Each further one is one more to release."""
+
 OUTCOMES: Mapping[str, str] = {
-    "held": "Qwen Code holds the message until its person releases it with /peers: does the controller still exist?",
     "denied": "its person refused the message",
     "refused": "the session takes no messages of others (agents.crossSessionInbound)",
     "expired": "the session ended before its model read the message",
@@ -91,6 +94,8 @@ class QwenSession:
         self._token, self._folder, self._home = token, folder, home
         self._clock, self._make_id = clock, make_id
         self._movement: Movement | None = None
+        self._held: tuple[str, int] | None = None
+        """The session and the cursor of the wakes that it holds for its person."""
 
     @property
     def describes(self) -> str:
@@ -106,10 +111,15 @@ class QwenSession:
         """The person opens the session."""
 
     async def take_turn(self, batch: Batch, woken: Woken) -> TurnEnd:
-        """Send the wakes to the session; returns once it reported that they are queued for its model."""
+        """Send the wakes to the session; returns once it reported that they are queued for its model.
+
+        Wakes that it holds for its person are not sent to it again: the call is waited for, and nobody is woken yet.
+        """
         session = await anyio.to_thread.run_sync(find_session, self._home, self._folder)
         if session is None:
             return TurnEnd(1, f"no session of Qwen Code is open in {self._folder}")
+        if self._held == (session.id, batch.cursor):
+            return self._wait_for_person(session, batch)
         async with open_inbox(self._make_id()) as inbox:
             message = self._message(batch, session, inbox)
             try:
@@ -118,12 +128,24 @@ class QwenSession:
             except (OSError, TimeoutError, anyio.BrokenResourceError) as error:
                 return TurnEnd(1, f"the session of Qwen Code cannot be reached ({type(error).__name__})")
             outcome = await inbox.outcome_of(message["msgId"])
+        if outcome == HELD:
+            say(
+                "teamroom: Qwen Code holds the message until its person releases it with /peers. Does the controller "
+                "still exist?"
+            )
+            return self._wait_for_person(session, batch)
+        self._held = None
         if outcome != "delivered":
             why = OUTCOMES.get(outcome, "it reported nothing: is the controller's token still valid?")
             return TurnEnd(1, f"Qwen Code did not take the wakes: {why}")
         self._movement = Movement(session.process, None, self._clock)
         woken(f"The session of Qwen Code (process {session.process}) takes a turn")
         return TurnEnd(0, "Qwen Code took the wakes", call_seconds=CALL_SECONDS)
+
+    def _wait_for_person(self, session: Session, batch: Batch) -> TurnEnd:
+        """Take wakes as given that the session holds for its person."""
+        self._held, self._movement = (session.id, batch.cursor), None
+        return TurnEnd(0, "Qwen Code holds the wakes for its person", call_seconds=CALL_SECONDS)
 
     async def end(self, seconds: float) -> None:
         """The session is its person's."""

@@ -180,7 +180,7 @@ class Supervised:
     def __init__(self, harness: Harness, command: Sequence[str], clock: Clock, session: str | None = None) -> None:
         self._harness, self._command, self._clock, self._session = harness, command, clock, session
         self._running: Running | None = None
-        self._in_vain = 0
+        self._in_vain = self._ends = 0
         self._starting = anyio.Lock()
         self._tasks: anyio.abc.TaskGroup
 
@@ -244,7 +244,7 @@ class Supervised:
         try:
             await running.unless_it_ends(take)
         except HarnessError:
-            await self.end(ENDED_SECONDS)  # nobody knows what it would do with a further line
+            await self._end(ENDED_SECONDS)  # nobody knows what it would do with a further line
             raise
         finally:
             self._know_session(running.talk.session)
@@ -258,16 +258,23 @@ class Supervised:
     # -------------------------------------------------------------- its process
 
     async def _ready(self, variables: Mapping[str, str]) -> Running:
-        """Return the running harness. One that was started as another member, or with an old token, is replaced."""
+        """Return the running harness. One that was started as another member, or with an old token, is replaced.
+
+        Raises HarnessError if it does not start, or is ended meanwhile.
+        """
+        ends = self._ends
         async with self._starting:
             if self._running is not None and self._running.variables != variables:
-                await self.end(ENDED_SECONDS)
-            if self._running is None:
-                await self._start(variables)
-            assert self._running is not None
-            return self._running
+                await self._end(ENDED_SECONDS)
+            self._check_not_ended(ends)
+            return self._running or await self._start(variables, ends)
 
-    async def _start(self, variables: Mapping[str, str]) -> None:
+    def _check_not_ended(self, ends: int) -> None:
+        """Raise HarnessError if `end` was called since it had been called so often."""
+        if ends != self._ends:
+            raise HarnessError("was ended while it started")
+
+    async def _start(self, variables: Mapping[str, str], ends: int) -> Running:
         resumed = self._session
         words = self._harness.words(self._command, resumed)
         try:
@@ -286,11 +293,17 @@ class Supervised:
         self._tasks.start_soon(self._read, running)
         has_begun = False
         try:
+            self._check_not_ended(ends)
             with anyio.fail_after(START_SECONDS):
                 await running.unless_it_ends(running.talk.begin)
+            self._check_not_ended(ends)
+            if self._running is not running:
+                code = child.process.returncode
+                raise HarnessError(how_it_ended(code), code or 1)
             has_begun, running.is_busy = True, False
         except HarnessError:
-            self._start_failed(resumed)
+            if ends == self._ends:
+                self._start_failed(resumed)
             raise
         except TimeoutError:
             self._start_failed(resumed)
@@ -298,7 +311,7 @@ class Supervised:
         finally:
             if not has_begun:
                 with anyio.CancelScope(shield=True):
-                    await self.end(ENDED_SECONDS)
+                    await self._end(ENDED_SECONDS)
         self._in_vain = 0
         self._session = running.talk.session
         how = "is ready"
@@ -307,6 +320,7 @@ class Supervised:
                 "resumed its session" if self._session == resumed else "could not resume its session, and began another"
             )
         say(f"teamroom: {self._harness.name} {how} (process {child.process.pid}).")
+        return running
 
     def _start_failed(self, resumed: str | None) -> None:
         """Give up a session that cannot be resumed."""
@@ -324,7 +338,11 @@ class Supervised:
             say(f"teamroom: {self._harness.name} {ended} between turns. It is started again for the next wake.")
 
     async def end(self, seconds: float) -> None:
-        """End the harness with all processes below it."""
+        """End the harness with all processes below it, also one that is just being started."""
+        self._ends += 1
+        await self._end(seconds)
+
+    async def _end(self, seconds: float) -> None:
         running, self._running = self._running, None
         if running is None:
             return

@@ -1,14 +1,15 @@
 """A receiver of webhooks that starts the agent: it gets each batch of wakes as JSON in a signed POST.
 
 The request is signed as Standard Webhooks has it, so its libraries can check it. A 2xx says that the receiver has
-started the agent, and nothing else does: no redirect is followed, and no body is read. The id of a batch is the same
-in each try, so a receiver can tell a second try from a second wake.
+started the agent, and nothing else does: no redirect is followed, and no body is read. All tries of one turn have the
+same id, and a further turn for the same wakes has another: a receiver drops what it took before.
 """
 
 import base64
 import binascii
 import hashlib
 import hmac
+import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,6 +50,14 @@ AGAIN = frozenset({408, 425, 429})
 Now = Callable[[], float]
 """The time in seconds since 1970."""
 
+Ids = Callable[[], str]
+"""Makes the part of an id that no other turn has."""
+
+
+def random_id() -> str:
+    """Return 16 random characters in hex."""
+    return secrets.token_hex(8)
+
 
 class Webhook:
     """The driver that posts each batch of wakes to a receiver."""
@@ -57,10 +66,10 @@ class Webhook:
     program = "webhook"
     movement: Movement | None = None
 
-    def __init__(self, url: str, key: bytes, now: Now) -> None:
+    def __init__(self, url: str, key: bytes, now: Now, make_id: Ids = random_id) -> None:
         """Raises Failure if the address is none for a receiver."""
         check_address(url)
-        self._url, self._key, self._now = url, key, now
+        self._url, self._key, self._now, self._make_id = url, key, now, make_id
 
     @property
     def describes(self) -> str:
@@ -69,19 +78,20 @@ class Webhook:
 
     @property
     def _shown(self) -> str:
-        """The address without its query, which may be a secret of the receiver's."""
-        return self._url.partition("?")[0]
+        """The address without its path and query, which may be a secret of the receiver's."""
+        parts = urlsplit(self._url)
+        return f"{parts.scheme}://{parts.netloc}"
 
     def begin(self, tasks: anyio.abc.TaskGroup, variables: Mapping[str, str]) -> None:
         """Nothing runs without a wake."""
 
     async def take_turn(self, batch: Batch, woken: Woken) -> TurnEnd:
         """Post the wakes until the receiver takes them, a few times at most."""
-        words = ""
+        words, id_ = "", f"{batch.member}-{batch.cursor}-{self._make_id()}"
         for number in range(TRIES):
             if number:
                 await anyio.sleep(AGAIN_SECONDS * 2 ** (number - 1))
-            status, words = await self._post(batch)
+            status, words = await self._post(id_, batch)
             if 200 <= status < 300:
                 woken(f"{plain(self._shown)} took them")
                 return TurnEnd(0, "the receiver took the wakes", call_seconds=CALL_SECONDS)
@@ -92,9 +102,9 @@ class Webhook:
     async def end(self, seconds: float) -> None:
         """It started nothing on this machine."""
 
-    async def _post(self, batch: Batch) -> tuple[int, str]:
+    async def _post(self, id_: str, batch: Batch) -> tuple[int, str]:
         """Post once; returns the status of the answer, 0 for none, and in words what went wrong."""
-        headers = signed(self._key, f"{batch.member}-{batch.cursor}", int(self._now()), batch.message)
+        headers = signed(self._key, id_, int(self._now()), batch.message)
         timeout = httpx2.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         trusts = not is_this_machine(self._url)
         try:
@@ -143,14 +153,26 @@ def read_key(file: Path | None, environment: Mapping[str, str]) -> bytes:
 
 def check_address(url: str) -> None:
     """Raise Failure unless an address is one with TLS, or of this machine."""
-    parts = urlsplit(url)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(url))
-    if not is_safe or not parts.hostname or parts.username:
+    if not _is_address(url):
         raise Failure(
-            f"{plain(url)} is no address for a webhook.",
+            "That is no address for a webhook.",
             "Write it like https://example.com/wake, or http://127.0.0.1:PORT/ on this machine.",
             USAGE,
         )
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is an address with TLS, or of this machine, and without a user."""
+    if not url.isprintable() or any(letter.isspace() for letter in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        httpx2.URL(url)
+        is_port = parts.port != 0
+    except (ValueError, httpx2.InvalidURL):
+        return False
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_this_machine(url))
+    return is_safe and is_port and bool(parts.hostname) and "@" not in parts.netloc
 
 
 def _decoded(text: str) -> bytes:

@@ -157,7 +157,8 @@ class Room(Tools):
         try:
             return await tasks.__aexit__(kind, error, traceback)
         except BaseExceptionGroup as group:
-            raised = [one for one in leaves(group) if one is not error]
+            others = [one for one in group.exceptions if one is not error]
+            raised = list(leaves(BaseExceptionGroup("besides the block's own", others))) if others else []
             if raised:
                 raise next((one for one in raised if isinstance(one, Failure)), raised[0]) from error
             return False

@@ -79,8 +79,11 @@ def find_checkout(folder: Path) -> tuple[str, str]:
 
 def _git_folder(path: Path) -> Path | None:
     """Return git's own folder behind `.git`, which is a file in a further worktree."""
-    if path.is_dir():
-        return path
+    try:
+        if path.is_dir():
+            return path
+    except OSError:  # a folder above is another user's
+        return None
     named = _first_line(path).removeprefix("gitdir:").strip()
     return path.parent / named if named else None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
-from teamroom.clients.session.program import own_name
+from teamroom.clients.session.program import own_name, own_words
 from teamroom.clients.session.terminal import plain, print_json
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def _seat(place: Place, name: str, machine: "Machine", unattended: bool, token: 
     from teamroom.clients.harnesses.description import Seat
 
     url = place.endpoint.removesuffix("/mcp")
-    program = tuple(shlex.split(own_name()))
-    return Seat(name, machine, place.folder, url, place.socket_folder is None, unattended, program, token)
+    return Seat(name, machine, place.folder, url, place.socket_folder is None, unattended, tuple(own_words()), token)
 
 
 def _changes(record: "Record", harness: "Harness", joined: "Joined", seat: "Seat") -> "list[Change]":

@@ -62,12 +62,12 @@ def _leaving(record: "Record", named: list[str], all_: bool, machine: "Machine")
     else:
         found = [one for one in there if one.folder == here]
     if not found:
-        others = "".join(f"\n  {one.harness} in {plain(one.folder or 'every folder')}" for one in there)
+        others = ", ".join(f"{one.harness} in {plain(one.folder or 'every folder')}" for one in there)
         raise Failure(
-            "Nothing that join wrote is in this folder.",
-            f"Go to its folder, or name the harness. These have joined:{others}"
+            "Nothing that join wrote for it is in this folder.",
+            f"Name a harness that has joined, in its folder: {others}."
             if others
-            else "There is nothing to do.",
+            else "If a harness still has an entry with the name teamroom, remove that by hand.",
         )
     return found
 

@@ -1,5 +1,6 @@
 """Long-running programs and the doctor. Each is implemented in its own package."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,8 +12,15 @@ from teamroom.clients.shell.app import Data, Json, bare, command
 
 SECTION = "Programs"
 
-NEED_COMMAND = frozenset({"command", "acp", "webhook"})
-"""The adapters whose command or address nobody can guess."""
+NEED_COMMAND = {
+    "command": "the command to run, such as -- claude -p {wake}; or an --adapter",
+    "acp": "the words that start the agent, such as -- gemini --acp",
+    "webhook": "the receiver's address, such as -- https://example.com/wake",
+}
+"""The adapters whose command or address nobody can guess, and what they need."""
+
+STAYING = frozenset({"claude", "codex", "opencode", "acp"})
+"""The adapters whose harness the listener keeps running."""
 
 ELSEWHERE = frozenset({"qwen", "webhook"})
 """The adapters whose agent somebody else runs."""
@@ -138,10 +146,8 @@ def listen(
 
     In a hook of a harness, wake the harness itself: teamroom listen --as NAME --once --format claude
     """
-    is_once = once and not command and adapter == "command"
-    needs_command = adapter in NEED_COMMAND and not once
-    if once != (harness is not None) or once != is_once or (needs_command and not command):
-        raise typer.BadParameter("give a command after --, --adapter with a harness, or --once with --format")
+    if (wrong := _wrong_listener(adapter, once, harness, command or (), session is not None or allow_room)) is not None:
+        raise typer.BadParameter(wrong)
     collect_garbage()
     if harness is not None:
         from teamroom.clients.listener.hooked import listen_once
@@ -155,6 +161,20 @@ def listen(
     else:
         driver = driver_of(adapter, command or (), name, session, allow_room)
     raise typer.Exit(listen(place, name, driver, None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause))
+
+
+def _wrong_listener(
+    adapter: str, once: bool, harness: str | None, command: Sequence[str], has_session_options: bool
+) -> str | None:
+    """Return what is wrong with the options of a listener; None if they fit."""
+    if once or harness is not None:
+        fits = once and harness is not None and not command and adapter == "command"
+        return None if fits else "--once and --format belong together, without --adapter and without a command"
+    if adapter in NEED_COMMAND and not command:
+        return f"after the options, give {NEED_COMMAND[adapter]}"
+    if has_session_options and adapter not in STAYING:
+        return f"--session and --allow-room are for a harness that stays: --adapter {', '.join(sorted(STAYING))}"
+    return None
 
 
 @command(SECTION)

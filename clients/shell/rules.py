@@ -68,10 +68,8 @@ def _show_done(reply: dict[str, Any]) -> None:
     done: ApprovalRequired = shaped(reply)
     note = f" {plain(done.note)}" if done.note else ""
     receipt = f" Receipt {done.receipt}." if done.receipt is not None else ""
-    verb = "no longer wait" if done.is_removed else "wait"
-    print(
-        f"Calls of {plain(done.to)} that match {quoted(done.match)} {verb} for a person{_limits(done)}.{receipt}{note}"
-    )
+    ends = " no longer wait for a person" if done.is_removed else f" wait for a person{_limits(done)}"
+    print(f"Calls of {plain(done.to)} that match {quoted(done.match)}{ends}.{receipt}{note}")
 
 
 def _show(reply: dict[str, Any]) -> None:
@@ -88,7 +86,7 @@ def _show(reply: dict[str, Any]) -> None:
     ]
     print_rows(rows)
     if not rows:
-        print("No call waits for a person.")
+        print("There are no approval rules.")
     if found.next:
         print(f"More rules follow after {found.next}.")
 

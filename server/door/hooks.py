@@ -193,10 +193,10 @@ class Hooks:
 
     async def _why_it_waits(self, passage: Passage, format_: str, said: Any) -> str:
         """Why a call of a member with rules must not run now; "" if it may. It never may because something failed."""
-        call = read_call(said)
-        if not rules_matching(passage.rules, call):
-            return ""
         try:
+            call = read_call(said)
+            if not rules_matching(passage.rules, call):
+                return ""
             passed = await self._door.act(passage.caller, PASS_CALL, PassCall(call=call, harness=format_))
             return str(passed.why)
         except Refusal as refusal:

@@ -21,7 +21,7 @@ WRITTEN_SECONDS = 300.0
 """How often a runtime that says nothing new is written."""
 
 RUNTIMES_KNOWN = 10_000
-"""Of how many runtimes the room remembers what it wrote last; and how many wait to be written."""
+"""Of how many runtimes the room remembers what it wrote last."""
 
 Key = tuple[int, str]
 """A member and a host."""
@@ -35,7 +35,8 @@ class Runtimes:
         self._clock, self._write_seconds = clock, write_seconds
         self._lock = threading.Lock()
         """The room's own socket is served by another thread."""
-        self._unwritten: dict[Key, tuple[Whereabouts, float]] = {}
+        self._unwritten: dict[int, dict[str, tuple[Whereabouts, float]]] = {}
+        """By member and host: at most as many hosts of a member as are kept."""
         self._written: OrderedDict[Key, tuple[Whereabouts, float]] = OrderedDict()
 
     def hear(self, caller: Caller, meta: Any, client: Any, on_due: Callable[[float], object]) -> None:
@@ -62,23 +63,21 @@ class Runtimes:
         before = self._written.get(key)
         if before is not None and before[0] == said and 0 <= now - before[1] < WRITTEN_SECONDS:
             return False
+        waiting = self._unwritten.setdefault(key[0], {})
+        if len(waiting) >= RUNTIMES_KEPT and key[1] not in waiting:
+            return False
         self._written[key] = said, now
         self._written.move_to_end(key)
         if len(self._written) > RUNTIMES_KNOWN:
             self._written.popitem(last=False)
-        if key not in self._unwritten and len(self._unwritten) >= RUNTIMES_KNOWN:
-            return False
-        self._unwritten[key] = said, now
-        return len(self._unwritten) == 1
+        waiting[key[1]] = said, now
+        return len(self._unwritten) == 1 and len(waiting) == 1
 
     def take(self) -> Mapping[int, Sequence[tuple[Whereabouts, float]]]:
         """The reports that are not written yet, by member; from now on, they count as written."""
         with self._lock:
             taken, self._unwritten = self._unwritten, {}
-        found: dict[int, list[tuple[Whereabouts, float]]] = {}
-        for (member, _), report in taken.items():
-            found.setdefault(member, []).append(report)
-        return found
+        return {member: list(reports.values()) for member, reports in taken.items()}
 
 
 def write_runtimes(tx: Writing, reports: Mapping[int, Sequence[tuple[Whereabouts, float]]]) -> None:

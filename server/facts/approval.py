@@ -1,8 +1,9 @@
 """Approval rules: which calls of an agent's own tools wait for a person, as they are stored and as members see them."""
 
 import json
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 
 from teamroom.server import topics
 from teamroom.server.facts.member import member_changed
@@ -18,13 +19,18 @@ BOTH = 2 * RULES
 """How many rules bind one agent at most: its own, and those of its owner."""
 
 
+def _as_list(value: Any) -> Any:
+    """A redaction replaces all exceptions of a remembered reply by one text."""
+    return [value] if isinstance(value, str) else value
+
+
 class RuleShown(BaseModel):
     """A rule. `to`: a member, or `owner:NAME` for all agents of an owner. `rule`: its number, which removes it."""
 
     rule: int
     to: str
     match: str
-    exceptions: list[str]
+    exceptions: Annotated[list[str], BeforeValidator(_as_list)]
     scope: str | None
     by: str
 
@@ -61,12 +67,17 @@ def show_rule(row: ApprovalRuleRow) -> RuleShown:
     """A rule as members see it."""
     return RuleShown(
         rule=row.id,
-        to=f"owner:{row.target_name}" if row.level == "owner" else f"@{row.target_name}",
+        to=bound_name(row.level, row.target_name),
         match=row.matched,
         exceptions=list(compared(row).exceptions),
         scope=row.scope or None,
         by=row.maker_name,
     )
+
+
+def bound_name(level: str, target: str) -> str:
+    """Whom a rule binds, as it is written: a member, or all agents of an owner."""
+    return f"owner:{target}" if level == "owner" else f"@{target}"
 
 
 def rule_changed(tx: Writing, level: str, target: int) -> None:

@@ -52,8 +52,11 @@ PLACES = (
 )
 """What other tools call the file or the address that they are for."""
 
-TEXTS, TEXT_CHARACTERS = 2_000, 50_000
-"""How many parts of one command, and how many characters, are compared. A longer one counts as unreadable."""
+PARTS, TEXTS, TEXT_CHARACTERS = 2_000, 200, 50_000
+"""How many parts of a command are read, and how many texts and characters are compared.
+
+With more, a call counts as one that cannot be read. Each text is compared with each rule, while everybody waits.
+"""
 
 PREFIXES = 8
 """How many words that run another command may precede one. With more, it counts as one that cannot be read."""
@@ -115,6 +118,14 @@ def read_call(said: Any) -> LocalCall:
         return LocalCall(spell_out(tool), _names_of(tool, {}), folder=spell_out(folder))
     fields = _fields_of(given)
     names = _names_of(tool, fields)
+    try:
+        return _read_input(tool, names, fields, given, folder)
+    except (RecursionError, ValueError):  # it is nested too deeply
+        return LocalCall(spell_out(tool), names, is_command="bash" in names, folder=spell_out(folder))
+
+
+def _read_input(tool: str, names: frozenset[str], fields: Mapping[str, Any], given: Any, folder: str) -> LocalCall:
+    """The call with what it does, its digest and what a person is shown. Raises RecursionError, ValueError."""
     is_command = "bash" in names
     exact, texts = _exact_and_texts(fields, is_command, folder)
     content = {"tool": tool, "input": given, "folder": folder}
@@ -186,7 +197,7 @@ def _exact_and_texts(
         ways = _commands_in if is_command else partial(_places_of, folder=folder)
         if sum(map(len, exact)) > TEXT_CHARACTERS:
             raise _UnreadableError
-        texts = tuple(dict.fromkeys(way.casefold() for text in exact for way in ways(text)))
+        texts = _without_repeats(way.casefold() for text in exact for way in ways(text))
     except _UnreadableError:
         return (), None
     return exact, texts or None
@@ -194,6 +205,16 @@ def _exact_and_texts(
 
 class _UnreadableError(Exception):
     """A call that the room cannot compare with a pattern."""
+
+
+def _without_repeats(ways: Iterator[str]) -> tuple[str, ...]:
+    """Each text once. Raises _UnreadableError as soon as there are too many."""
+    found = dict[str, None]()
+    for way in ways:
+        found[way] = None
+        if len(found) > TEXTS:
+            raise _UnreadableError
+    return tuple(found)
 
 
 def _values(fields: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[str]:
@@ -212,7 +233,7 @@ def _commands_in(command: str) -> Iterator[str]:
     joined = _JOIN.sub("", command)
     yield _on_one_line(joined)
     parts = _OPERATORS.split(joined)
-    if len(parts) > TEXTS:
+    if len(parts) > PARTS:
         raise _UnreadableError
     for part in parts:
         yield _on_one_line(part)

@@ -18,7 +18,7 @@ Fault = Literal["", "unseen", "unacted"]
 
 FAULTS: dict[Fault, str] = {
     "": "",
-    "unseen": f"{NOT_VERIFIED}: none of its listener has been seen to lead to an act",
+    "unseen": f"{NOT_VERIFIED}: no wake through its listener has led to an act yet",
     "unacted": f"{NOT_VERIFIED}: its last {UNACTED} led to no act",
 }
 

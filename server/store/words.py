@@ -118,7 +118,7 @@ REPLIES: Mapping[str, tuple[str, ...]] = {
     "authorize": ("scope", "reason"),
     "check_authorization": ("scope",),
     "decide": ("answer",),
-    "require_approval": ("match", "scope"),
+    "require_approval": ("match", "exceptions", "scope"),
     "request_decision": ("digest",),
     "enroll": ("label",),
     "plant": ("capability", "read", "where"),

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.statements import SHARED, read_statements
 from tests.http.test_hooks import reason_of
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -269,7 +271,20 @@ async def test_a_revived_agent_passes_by_nothing_that_was_allowed_before(room: R
     await owner("decide", decision="D-1", option="allow")
     await owner("kill", target="builder", reason="it ran wild")
     room.tokens["builder"] = (await owner("enroll", name="builder", revive=True))["token"]
-    assert "D-2" in await gate(room)
+    denied = await gate(room)
+    assert "D-2" in denied
+    assert "D-1 can no longer let this call pass." in denied
+    assert "pass once, at" not in denied, "it never passed"
+
+
+async def test_a_revived_agent_is_told_that_a_call_passed_before_it_was_killed(room: RunningRoom) -> None:
+    owner, _ = await ruled(room)
+    await gate(room)
+    await owner("decide", decision="D-1", option="allow")
+    assert await gate(room) == ""
+    await owner("kill", target="builder", reason="it ran wild")
+    room.tokens["builder"] = (await owner("enroll", name="builder", revive=True))["token"]
+    assert "D-1 let this call pass once, at" in await gate(room)
 
 
 # ------------------------------------------------------------------ authorisations
@@ -392,6 +407,17 @@ async def test_each_agent_has_so_many_rules_and_so_many_calls_that_wait(room: Ru
     assert "D-11" in await gate(room, bash("git push 10"))
 
 
+def test_the_calls_that_wait_are_found_from_the_open_decisions_of_their_member(tmp_path: Path) -> None:
+    connection = connect_writer(tmp_path / "room.db")
+    migrate(connection, 0.0)
+    statement = read_statements(SHARED)["count_open_approvals"]
+    first, second = connection.execute(f"explain query plan {statement}", {"member": 1, "now": 1.0}).fetchall()
+    connection.close()
+    assert first["detail"].startswith("SEARCH decision USING INDEX decision_open (asker=?)")
+    assert second["detail"].startswith("SEARCH approval USING")
+    assert "(decision=?)" in second["detail"]
+
+
 # ------------------------------------------------------------------ what cannot be shown or read
 
 
@@ -445,6 +471,26 @@ async def test_a_call_that_the_room_fails_to_check_does_not_pass(
     assert "D-1" in await gate(room)
 
 
+async def test_a_call_that_the_room_fails_to_read_does_not_pass(
+    room: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ruled(room)
+
+    def fail(said: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("teamroom.server.door.hooks.read_call", fail)
+    assert "failed to check this call" in await gate(room)
+
+
+async def test_an_input_that_is_nested_too_deeply_does_not_pass(room: RunningRoom) -> None:
+    await ruled(room, match="Bash")
+    for depth in (50, 990, 5_000):
+        nested = b"[" * depth + b"]" * depth
+        said = b'{"tool_name": "Bash", "tool_input": {"command": "ls", "more": ' + nested + b"}}"
+        assert await gate(room, said)
+
+
 async def test_an_agent_that_calls_too_often_is_refused_and_does_not_pass(tmp_path: Path) -> None:
     async with running_room(tmp_path / "room", acts_per_second=1, acts_burst=3) as room:
         await ruled(room)
@@ -474,3 +520,16 @@ async def test_a_redacted_decision_lets_nothing_pass(room: RunningRoom) -> None:
     await owner("decide", decision="D-1", option="allow")
     await owner("redact", what="D-1", reason="it shows a password")
     assert "D-2" in await gate(room)
+
+
+@promise("LOG5")
+async def test_a_redaction_removes_the_words_of_a_rule_from_the_reply_that_is_repeated(room: RunningRoom) -> None:
+    owner, _ = await ruled(room)
+    given = {"to": "builder", "match": "Bash", "exceptions": ["echo secret", "ls"], "request_id": "rule"}
+    first = await owner("require_approval", **given)
+    assert first["exceptions"] == ["echo secret", "ls"]
+    posted = await owner("post_message", text="a secret", to=["builder"])
+    await owner("redact", what=str(posted["receipt"]), reason="it shows a password")
+    again = await owner("require_approval", **given)
+    assert again["rule"] == first["rule"]
+    assert (again["match"], again["exceptions"]) == ("(redacted)", ["(redacted)"])

@@ -20,7 +20,7 @@ def shell_of(room: RunningRoom) -> Shell:
 async def test_in_the_shell_a_person_makes_lists_and_removes_rules_and_allows_a_call(room: RunningRoom) -> None:
     await room.enroll("builder")
     shell = shell_of(room)
-    assert (await shell.here("rules")).out == "No call waits for a person.\n"
+    assert (await shell.here("rules")).out == "There are no approval rules.\n"
     made = await shell.here(
         "rules", "@builder", "Bash", "--except", "git log *", "--except", "ls", "--scope", "run:all"
     )
@@ -77,7 +77,7 @@ async def test_on_the_page_a_person_makes_and_removes_rules_and_allows_a_call(ro
         await browser.send(decision.form("decide"), "allow")
         assert await gate(room, bash("git push")) == ""
         removed = await browser.send((await browser.get("/settings")).form("require_approval", "Remove"))
-        assert "No call waits for a person." in (await browser.get("/settings")).text, removed.text
+        assert "There are no approval rules." in (await browser.get("/settings")).text, removed.text
         assert await gate(room, bash("git push")) == ""
         form = removed.form("require_approval", "Let it wait for a person")
         made = await browser.send(form, match="Write")

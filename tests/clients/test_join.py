@@ -18,7 +18,7 @@ from teamroom.clients.harnesses.catalogue import HARNESSES, WRITTEN
 from teamroom.clients.harnesses.description import Harness, Machine, Seat
 from teamroom.clients.harnesses.record import locked
 from tests.support.promises import house, promise
-from tests.support.shells import TOKEN, Done, Shell, Up, up
+from tests.support.shells import TEAMROOM, TOKEN, Done, Shell, Up, up
 
 NUMBERS = count(1)
 
@@ -421,7 +421,7 @@ def test_settings_in_a_repository_get_no_token_and_the_hook_is_a_command(desk: D
     assert desk.join("claude", "--yes", "--unattended").code == 0
     assert not (desk.home / ".claude").exists()
     (hook,) = json.loads(settings_of(desk).read_text())["hooks"]["PreToolUse"]
-    assert hook["hooks"][0]["command"].startswith("teamroom gate --format claude --unattended --as claude-")
+    assert hook["hooks"][0]["command"].startswith(f"{TEAMROOM} gate --format claude --unattended --as claude-")
 
 
 @promise("SAF7")
@@ -500,7 +500,7 @@ def test_without_a_terminal_or_a_yes_nothing_is_written(desk: Desk) -> None:
     (desk.home / ".codex").mkdir()
     assert "No harness works in this folder" in desk.join("--yes").err
     assert "is not a harness that join knows" in desk.join("emacs", "--yes").err
-    assert "There is nothing to do" in desk.leave().err
+    assert "remove that by hand" in desk.leave().err
 
 
 @promise("CTL7")

@@ -11,9 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from teamroom.clients.listener.batch import LINE_BYTES, wake_line
+from teamroom.clients.listener.batch import LINE_BYTES, Batch, wake_line
+from teamroom.clients.listener.command import Command
+from teamroom.clients.listener.driver import TurnEnd
 from teamroom.clients.session.blocking import Place, connected
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
 from tests.support.promises import promise
@@ -245,6 +249,46 @@ def test_the_line_about_wakes_has_a_longest_length_and_holds_nothing_that_a_vari
         assert len(line.encode()) <= LINE_BYTES
         assert line.isprintable()
         os.fsencode(line)
+
+
+@promise("WAK3")
+def test_a_command_that_is_ended_while_it_starts_does_not_run_on(tmp_path: Path) -> None:
+    driver = Command([sys.executable, "-c", STAYS, str(tmp_path / "pid")], time.monotonic)
+    ended, woken = list[TurnEnd](), list[str]()
+
+    async def take() -> None:
+        ended.append(await driver.take_turn(Batch("builder", 7, [], {}), woken.append))
+
+    async def take_and_end() -> None:
+        with anyio.fail_after(EVENT_SECONDS):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(take)
+                await anyio.lowlevel.checkpoint()  # now its process is being started
+                assert driver.movement is None
+                await driver.end(KILLED_SECONDS)
+
+    anyio.run(take_and_end)
+    assert [one.code != 0 for one in ended] == [True]
+    assert woken == []
+    assert driver.movement is not None
+    assert driver.movement.tree() == []
+
+
+@promise("WAK3")
+def test_a_command_whose_turn_is_cancelled_while_it_starts_can_be_ended(tmp_path: Path) -> None:
+    driver = Command([sys.executable, "-c", STAYS, str(tmp_path / "pid")], time.monotonic)
+
+    async def cancel_and_end() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(driver.take_turn, Batch("builder", 7, [], {}), lambda _: None)
+            await anyio.lowlevel.checkpoint()  # now its process is being started
+            assert driver.movement is None
+            tasks.cancel_scope.cancel()
+        await driver.end(KILLED_SECONDS)
+
+    anyio.run(cancel_and_end)
+    assert driver.movement is not None
+    assert driver.movement.tree() == []
 
 
 def test_earlier_wakes_and_failed_wakes_are_delivered_again(room: WatchedRoom) -> None:

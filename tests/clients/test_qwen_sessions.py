@@ -7,7 +7,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -129,6 +129,20 @@ async def test_a_message_that_did_not_reach_the_model_woke_nobody(home: Path, tm
         ended, said = await take(home, tmp_path)
     assert (ended.code, said) == (1, [])
     assert qwen.OUTCOMES[status] in ended.words
+
+
+async def test_a_message_that_the_session_holds_for_its_person_is_sent_once_and_its_call_is_waited_for(
+    home: Path, tmp_path: Path
+) -> None:
+    driver, said = QwenSession(TOKEN, tmp_path, home, lambda: 0.0), list[str]()
+    with open_session(home, tmp_path, "held") as session:
+        for _ in range(2):
+            ended = await driver.take_turn(BATCH, said.append)
+            assert (ended.code, said) == (0, []), "nobody is woken yet"
+            assert ended.call_seconds > 0
+        assert len(session.got) == 1, "its person has one message to release"
+        await driver.take_turn(replace(BATCH, cursor=8), said.append)
+        assert len(session.got) == 2, "a new wake is a new message"
 
 
 async def test_a_message_of_which_nothing_is_reported_woke_nobody(

@@ -242,6 +242,14 @@ async def test_a_kill_ends_the_program_at_once_and_says_who_and_why(agent: Agent
     assert raised.value.text().startswith("Refused (killed): ")
 
 
+async def test_what_a_block_raises_leaves_the_client_as_it_is(agent: Agent) -> None:
+    raised = ExceptionGroup("of the block", [ValueError("a"), KeyError("b")])
+    with pytest.raises(ExceptionGroup) as seen:
+        async with agent.room():
+            raise raised
+    assert seen.value is raised
+
+
 async def both(*work: Callable[[], Awaitable[None]]) -> None:
     """Run some work at once; raises its one failure as it is."""
     try:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import signal
 import socket
@@ -130,6 +131,17 @@ async def test_a_receiver_that_fails_gets_the_same_batch_again_until_it_takes_it
     assert len(receiver.ids) == 1, "it can tell a second try from a second wake"
 
 
+async def test_a_further_turn_for_the_same_wakes_has_another_id_so_that_no_receiver_drops_it() -> None:
+    numbers = itertools.count(1)
+    with receiving(202) as receiver:
+        driver = Webhook(receiver.url, SECRET, lambda: NOW, lambda: str(next(numbers)))
+        for _ in range(2):
+            await driver.take_turn(BATCH, lambda _: None)
+        await take(receiver.url)
+    assert {"builder-7-1", "builder-7-2"} < receiver.ids
+    assert len(receiver.ids) == 3, "a listener that starts again makes new ones"
+
+
 async def test_a_receiver_that_keeps_failing_is_asked_a_few_times_and_was_not_woken() -> None:
     with receiving(500) as receiver:
         ended, said = await take(receiver.url)
@@ -170,8 +182,33 @@ async def test_a_receiver_that_is_not_there_fails_the_turn() -> None:
     assert "cannot be reached" in ended.words
 
 
+async def test_what_is_said_of_a_receiver_shows_neither_its_path_nor_its_query() -> None:
+    with receiving(202) as receiver:
+        url = f"{receiver.url}/0f3a-path?key=0f3a-query"
+        _, (said,) = await take(url)
+    for words in (said, Webhook(url, SECRET, lambda: NOW).describes):
+        assert "0f3a" not in words
+        assert receiver.url.removesuffix("/wake") in words
+
+
 @pytest.mark.parametrize(
-    "url", ["http://example.com/wake", "ftp://127.0.0.1/", "https://", "wake", "https://user:word@example.com/"]
+    "url",
+    [
+        "http://example.com/wake",
+        "ftp://127.0.0.1/",
+        "https://",
+        "wake",
+        "https://user:word@example.com/",
+        "https://:word@example.com/",
+        "https://@example.com/",
+        "https://[x/",
+        "https://example.com:0/",
+        "https://example.com:65536/",
+        "https://example.com:port/",
+        "https://example.com/a wake",
+        "https://example.com/\nwake",
+        " https://example.com/",
+    ],
 )
 def test_only_an_address_with_tls_or_of_this_machine_is_taken(url: str) -> None:
     with pytest.raises(Failure) as refused:
@@ -179,6 +216,7 @@ def test_only_an_address_with_tls_or_of_this_machine_is_taken(url: str) -> None:
     assert refused.value.exit_code == USAGE
     check_address("https://example.com/wake")
     check_address("http://127.0.0.1:9000/wake")
+    check_address("http://[::1]:9000/@wake")
 
 
 def test_the_secret_comes_from_a_private_file_or_the_environment_and_is_long_enough(tmp_path: Path) -> None:
@@ -239,7 +277,7 @@ def listening(room: WatchedRoom, url: str, *options: str) -> Iterator[subprocess
 def test_a_wake_is_posted_and_a_call_of_the_member_answers_it(room: WatchedRoom) -> None:
     with receiving(200) as receiver, listening(room, receiver.url) as process:
         hears(room)
-        assert f"A wake is posted to {receiver.url}" in says(process, "Listening")
+        assert f"A wake is posted to {receiver.url.removesuffix('/wake')}" in says(process, "Listening")
         first = wake(room, "how far is part 1?")
         says(process, "took them")
         room.act("builder", "post_message", text="half of it")
@@ -260,7 +298,7 @@ def test_a_receiver_that_took_a_wake_gets_it_again_if_its_agent_never_calls(room
         room.act("builder", "post_message", text="half of it")
         says(process, "answered")
     assert receiver.subjects == [[first], [first]]
-    assert len(receiver.ids) == 1
+    assert len(receiver.ids) == 2, "a receiver that drops what it took before takes it again"
 
 
 def test_with_done_exit_the_2xx_itself_answers_the_wake(room: WatchedRoom) -> None:

@@ -35,6 +35,17 @@ def git(folder: Path, *words: str) -> str:
     return done.stdout.decode().strip()
 
 
+def test_a_folder_below_one_of_another_user_is_told_without_its_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert find_checkout(tmp_path) == ("", "")
+    assert find_runtime("codex", folder=tmp_path)["folder"] == tmp_path.name
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A repository with one commit."""

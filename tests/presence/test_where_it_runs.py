@@ -10,6 +10,7 @@ from teamroom.clients.doctor.runtimes import check_runtimes
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.protocol import CLIENT_META
 from teamroom.clients.session.protocol import RUNTIME as SAID_AS
+from teamroom.server.acts.presence.two_hosts import AGAIN_SECONDS
 from teamroom.server.door.runtimes import WRITTEN_SECONDS
 from teamroom.server.facts.runtimes import RUNTIMES_KEPT
 from teamroom.server.rules.runtimes import ALIVE_SECONDS, CLIENT, RUNTIME
@@ -159,8 +160,22 @@ async def test_one_member_on_two_hosts_at_once_is_pointed_out_and_its_owner_told
     await room.later(ALIVE_SECONDS)
     assert not (await shown(asker))[0]["on_two_hosts"]
     assert "two_hosts" not in [one["kind"] for one in (await owner("overnight"))["broke"]["shown"]]
+    await room.later(AGAIN_SECONDS)
     await alternate(room, member, MILL, FORGE)
     assert len(told(room)) == 2, "it began again"
+
+
+async def test_a_member_that_names_ever_other_hosts_neither_floods_its_owner_nor_takes_the_places_of_others(
+    room: RunningRoom,
+) -> None:
+    asker, member = await room.enroll("asker", "builder", mode="live")
+    for number in range(8):
+        for host in range(number, number + 2 * RUNTIMES_KEPT):
+            await member.said("heartbeat", runtime={"host": f"host-{host}"})
+        await room.later(WRITTEN_SECONDS + 1)
+    assert len(told(room)) == 1
+    await runs(room, asker, MILL)
+    assert [one["host"] for one in (await shown(member, "asker"))[0]["runtimes"]] == ["mill"]
 
 
 async def test_a_member_that_moves_to_another_host_is_not_pointed_out(room: RunningRoom) -> None:

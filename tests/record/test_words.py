@@ -85,7 +85,7 @@ PLAIN: frozenset[str] = frozenset(
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
         *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
         *("decision", "authorization", "revoked_by", "fix", "quiet", "zone", "digest_time", "own", "blocked_on"),
-        *("reaches", "exceptions"),
+        "reaches",
     }
 )
 """Fields of replies that hold names, ids, times, states, settings or sentences of the room, and no members' words."""

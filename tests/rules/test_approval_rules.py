@@ -16,6 +16,7 @@ from teamroom.server.rules.approvals import (
     matches,
     rules_as_text,
     rules_from_text,
+    rules_matching,
 )
 from teamroom.server.rules.local_calls import LocalCall, read_call, spell_out
 from tests.support.promises import promise
@@ -143,6 +144,18 @@ def test_claude_codes_way_to_write_that_anything_follows_means_that() -> None:
     assert matches(ApprovalRule(1, "Bash(git push:*)"), call("git push --force"))
 
 
+def nested(depth: int) -> Any:
+    """A list in a list, and so on."""
+    made: list[Any] = []
+    for _ in range(depth):
+        made = [made]
+    return made
+
+
+NESTED = nested(5_000)
+"""A value that is nested too deeply to be written."""
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -157,12 +170,26 @@ def test_claude_codes_way_to_write_that_anything_follows_means_that() -> None:
         {"tool_name": "Bash", "tool_input": {"command": 1, "script": "ls"}},
         {"tool_name": "Bash", "tool_input": {"command": ";" * 5_000}},
         {"tool_name": "Bash", "tool_input": {"command": "sudo " * 50 + "ls"}},
+        {"tool_name": "Bash", "tool_input": {"command": ";".join(f"echo {number}" for number in range(300))}},
+        {"tool_name": "Bash", "tool_input": {"command": "ls", "more": NESTED}},
         {"tool_name": "Bash", "tool_input": {}},
     ],
 )
 def test_a_call_that_cannot_be_read_matches(said: Any) -> None:
     assert matches(PUSH, read_call(said))
     assert matches(ALLOWS, read_call(said))
+
+
+def test_of_an_input_that_is_nested_too_deeply_the_tool_is_known_and_nothing_else() -> None:
+    read = read_call({"tool_name": "Bash", "tool_input": {"command": "ls", "more": NESTED}, "cwd": "/work"})
+    assert (read.tool, read.folder, read.texts, read.digest, read.shown) == ("Bash", "/work", None, "", "")
+    assert matches(PUSH, read)
+    assert not matches(ApprovalRule(1, "Write"), read)
+
+
+def test_a_command_with_as_many_parts_as_are_compared_is_read() -> None:
+    assert not matches(PUSH, call(";".join(f"echo {number}" for number in range(190))))
+    assert matches(PUSH, call(";".join([*(f"echo {number}" for number in range(190)), "git push"])))
 
 
 def test_a_rule_that_cannot_be_read_matches_everything() -> None:
@@ -263,6 +290,31 @@ def test_the_longest_call_is_read_and_compared_in_little_time() -> None:
         for rule in rules:
             matches(rule, read)
         assert time.process_time() - begun < 0.2, command[:20]
+
+
+PATTERNS = ("*", "git push {}*", "*git push {}*", "*echo*x*push {}", "echo*x*push {}*", "git push {}")
+
+WORST = {
+    "words that run another command": ";".join(f"env time sudo do x{number}" for number in range(1_990)),
+    "as many parts as are compared": ";".join(f"echo {'x' * 230} git push x{number}" for number in range(195)),
+    "short parts": ";".join(f"echo {number}" for number in range(195)),
+    "few long parts": ";".join(f"echo {'git push ' * 250} {number}" for number in range(20)),
+    "one part": "echo x" + "git push " * 5_000,
+    "almost an exception": "echo " + "x" * 49_000 + ";",
+}
+
+
+@pytest.mark.parametrize("name", WORST)
+@pytest.mark.parametrize("pattern", PATTERNS)
+@promise("SAF3")
+def test_one_call_takes_the_room_little_time_however_many_rules_it_is_compared_with(name: str, pattern: str) -> None:
+    rules = [ApprovalRule(number, f"Bash({pattern.format(number)})", ("git log *", "echo *")) for number in range(40)]
+    taken = []
+    for _ in range(3):
+        begun = time.process_time()
+        rules_matching(rules, call(WORST[name]))
+        taken.append(time.process_time() - begun)
+    assert min(taken) < 0.02, "it takes less than half of that where nothing else runs"
 
 
 @given(st.text())

@@ -226,9 +226,18 @@ def _earlier(tx: Writing, found: ApprovalRow | None, before: DecisionRow | None)
     """What became of the decision before, as a sentence; "" if there was none."""
     if found is None or before is None:
         return ""
-    if found.used_at is not None and before.state == "decided" and before.choice == ALLOWED:
-        return f"{decision_name(before.id)} let this call pass once, at {tx.shown(found.used_at)}. "
-    return f"{decision_name(before.id)} {describe_outcome(tx, before)}. "
+    name = decision_name(before.id)
+    if found.used_at is None or before.state != "decided" or before.choice != ALLOWED:
+        return f"{name} {describe_outcome(tx, before)}. "
+    if _has_passed(tx, name):
+        return f"{name} let this call pass once, at {tx.shown(found.used_at)}. "
+    return f"{name} can no longer let this call pass. "
+
+
+def _has_passed(tx: Writing, decision: str) -> bool:
+    """Whether a call passed by a decision. Without that, its member was killed, and can no longer use it."""
+    entry = tx.value(int, "newest_entries_of_subject", subject=decision, actor=0, act="pass_call", limit=1)
+    return entry is not None
 
 
 def _detail(tx: Writing, arguments: PassCall, rules: list[ApprovalRule]) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from teamroom.server.acts.act import Act, Arguments, Read, Reply, Seq, TargetName, Words, always, author
-from teamroom.server.facts.approval import RULES, RuleShown, find_rule, rule_changed, show_rule
+from teamroom.server.facts.approval import RULES, RuleShown, bound_name, find_rule, rule_changed, show_rule
 from teamroom.server.facts.member import find_member
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
@@ -102,10 +102,10 @@ def _make(
     if tx.number("count_approval_rules", level=level, target=target.id) >= RULES:
         raise Refusal(
             "rate_limited",
-            f"There are {RULES} rules for {arguments_name(level, target.name)} already, which is the limit.",
+            f"There are {RULES} rules for {bound_name(level, target.name)} already, which is the limit.",
             "Remove one: teamroom rules --remove NUMBER. A rule without a pattern, such as Bash, replaces several.",
         )
-    whom = arguments_name(level, target.name)
+    whom = bound_name(level, target.name)
     but = f" except {len(exceptions)}" if exceptions else ""
     by_scope = " unless authorised" if scope else ""
     seq = log.append(
@@ -143,11 +143,6 @@ def read_rules(tx: Reading, caller: Caller, arguments: ReadRules) -> Rules:
     rows = tx.all(ApprovalRuleRow, "approval_rules", after=arguments.after, limit=SHOWN + 1)
     shown = [show_rule(row) for row in rows[:SHOWN]]
     return Rules(rules=shown, next=shown[-1].rule if len(rows) > SHOWN else None)
-
-
-def arguments_name(level: str, name: str) -> str:
-    """Who a rule binds, as it is written."""
-    return f"owner:{name}" if level == "owner" else f"@{name}"
 
 
 def _require_form(match: str, exceptions: list[str], scope: str | None) -> None:

@@ -10,6 +10,9 @@ from teamroom.server.store.transaction import Writing
 
 ACT = "two_hosts"
 
+AGAIN_SECONDS = 3_600.0
+"""How soon the owner is told of it again at the earliest: a runtime can report other hosts each time."""
+
 
 def tell_of_two_hosts(tx: Writing, member: int) -> None:
     """Tell the owner of a member that runs on two hosts at once, unless it was told since both do."""
@@ -19,7 +22,7 @@ def tell_of_two_hosts(tx: Writing, member: int) -> None:
     row = tx.only(MemberName, "member_by_id", id=member)
     subject, (first, second) = f"@{row.name}", found
     last = tx.value(float, "newest_of_room", act=ACT, room=log.ROOM_MEMBER, subject=subject)
-    if last is not None and last >= max(first.since, second.since):
+    if last is not None and (last >= max(first.since, second.since) or tx.now - last < AGAIN_SECONDS):
         return
     line = one_line(say_two_hosts(row.name, first.where.host, second.where.host))
     hosts = [first.where.host, second.where.host]

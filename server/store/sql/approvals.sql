@@ -56,11 +56,12 @@ order by approval.decision desc
 limit 1
 
 -- name: count_open_approvals
+-- A member asks for its own decisions, and few of them are open: the search begins with these.
 select count(*) as approvals
-from approval
-join decision on decision.id = approval.decision
-where approval.member = :member and approval.used_at is null and decision.state = 'open'
-    and decision.expires_at > :now
+from decision
+join approval on approval.decision = decision.id
+where decision.asker = :member and decision.state = 'open' and decision.expires_at > :now
+    and approval.used_at is null
 
 -- name: use_approval
 update approval set used_at = :now where decision = :decision
@@ -70,7 +71,7 @@ update approval set used_at = :now where decision = :decision
 update approval set call = '', used_at = coalesce(used_at, :now) where decision = :decision
 
 -- name: void_approvals_of
--- A member that was killed starts anew: what it may do, a person says again. Older ones can no longer pass anyway.
+-- What a person allowed a member before it was killed lets nothing pass later: a person is asked again. Older ones can no longer pass anyway.
 update approval set used_at = :now
 where member = :member and used_at is null and exists (
     select 1 from decision
