@@ -1,6 +1,6 @@
 """The entries that a join adds to a config, and the merge: it adds them, finds them again and removes only them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,11 @@ def strip(syntax: Syntax, text: str, entries: Iterable[Entry], created: Iterable
 
     Of the objects and lists that were made for them, those that are empty now go too.
     """
+    ours = set(created)
     for entry in entries:
         while (found := _place_of(_object(syntax, text), entry)) is not None:
-            text = _without(syntax, text, found)
-    for path in sorted(created, key=len, reverse=True):
+            text = _with_parents(syntax, _without(syntax, text, found), found, ours)
+    for path in sorted(ours, key=len, reverse=True):
         found_value = _value_at(_object(syntax, text), path)
         if found_value in ({}, []) and not isinstance(found_value, bool):
             text = _without(syntax, text, path)
@@ -154,6 +155,20 @@ def _without(syntax: Syntax, text: str, path: Steps) -> str:
     if not _is_same(_without_empty(syntax.load(shorter), path[:-1]), _without_empty(expected, path[:-1])):
         raise BrokenError(NOT_ALONE)
     return shorter
+
+
+def _with_parents(syntax: Syntax, text: str, path: Steps, ours: Container[Path]) -> str:
+    """Return a text with the objects above a removed entry that it still had: TOML drops one without a header.
+
+    Those that are ours may go.
+    """
+    for length in range(1, len(path)):
+        keys = tuple(str(step) for step in path[:length])
+        if any(isinstance(step, int) for step in path[:length]):
+            break
+        if keys not in ours and _value_at(_object(syntax, text), keys) is None:
+            text = syntax.insert_key(text, keys[:-1], keys[-1], {})
+    return text
 
 
 def _without_empty(value: Any, path: Steps) -> Any:

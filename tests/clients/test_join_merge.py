@@ -243,6 +243,7 @@ def test_a_leave_makes_any_file_what_it_was_byte_for_byte(
     assert record.files == {}
 
 
+@example(case=("toml", "servers = {} # inline\n", [Put(("servers", "teamroom"), SERVER)]), other={"mine": False})
 @given(case=CASES, other=st.dictionaries(st.sampled_from(["mine", "more", "last"]), SCALARS, min_size=1))
 def test_from_any_file_that_its_owner_changed_a_leave_removes_only_the_entries(
     config: Path, case: tuple[str, str, list[Entry]], other: dict[str, Any]
