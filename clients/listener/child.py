@@ -26,8 +26,8 @@ class Child:
     async def start(cls, command: Sequence[str], variables: Mapping[str, str], clock: Clock, **pipes: Any) -> "Child":
         """Start a program with further variables, in a group of its own unless this process leads one.
 
-        A shell that started this process as the leader of a group ends both with it. Whoever is cancelled meanwhile
-        still gets the program, and can end it. Raises OSError.
+        A shell that started this process as the leader of a group ends both with it. A caller that is cancelled
+        meanwhile still gets the program, and can end it. Raises OSError.
         """
         is_leader = os.getpgrp() == os.getpid()
         with anyio.CancelScope(shield=True):

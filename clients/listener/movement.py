@@ -80,7 +80,7 @@ class Movement:
         self._cpu_before = self._last.cpu_seconds if self._last is not None else 0.0
 
     def begin(self) -> None:
-        """Begin to count anew: the same processes begin another run."""
+        """Count from now: the same processes begin another run."""
         self._began = self._moved = self._clock()
 
     def look(self) -> None:

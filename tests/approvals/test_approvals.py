@@ -44,7 +44,7 @@ async def gate(room: RunningRoom, said: Any = None, format_: str = "claude", nam
 def bash(command: str, **more: Any) -> dict[str, Any]:
     """What Claude Code says before it runs a command."""
     given = {"command": command, "description": "Run a command"}
-    return {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": given, "cwd": "/work/app", **more}
+    return {"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": given, "cwd": "/srv/app", **more}
 
 
 async def ruled(room: RunningRoom, match: str = "Bash(git push*)", **more: Any) -> tuple[Member, Member]:
@@ -87,7 +87,7 @@ OTHERS: dict[str, dict[str, Any]] = {
     "one more byte": bash(f"{PUSH} "),
     "another letter that looks the same": bash(PUSH.replace("o", "\N{CYRILLIC SMALL LETTER O}")),
     "a character that nobody sees": bash(f"{PUSH}\u200b"),
-    "another folder": bash(PUSH, cwd="/work/other"),
+    "another folder": bash(PUSH, cwd="/srv/other"),
     "no folder": {k: v for k, v in bash(PUSH).items() if k != "cwd"},
     "another field": bash(PUSH) | {"tool_input": {**bash(PUSH)["tool_input"], "run_in_background": True}},
     "another type": bash(PUSH) | {"tool_input": {**bash(PUSH)["tool_input"], "timeout": 1.0}},
@@ -113,7 +113,7 @@ async def test_the_same_call_in_another_session_or_with_its_fields_in_another_or
     owner, _ = await ruled(room)
     await gate(room, bash(PUSH, session_id="one", tool_use_id="a"))
     await owner("decide", decision="D-1", option="allow")
-    turned = {"cwd": "/work/app", "tool_input": {"description": "Run a command", "command": PUSH}, "tool_name": "Bash"}
+    turned = {"cwd": "/srv/app", "tool_input": {"description": "Run a command", "command": PUSH}, "tool_name": "Bash"}
     assert await gate(room, {**turned, "session_id": "two", "hook_event_name": "PreToolUse"}) == ""
 
 
@@ -136,7 +136,7 @@ async def test_the_decision_shows_the_exact_input_and_its_digest_is_bound_to_the
     assert shown["question"].startswith("May @builder run this Bash call once? git push origin main")
     assert (shown["options"], shown["to"]) == (["allow", "refuse"], ["olga"])
     head, whole = shown["detail"].split("The whole input:\n")
-    assert 'in the folder "/work/app"' in head
+    assert 'in the folder "/srv/app"' in head
     assert "\\u202ex\\u200b" in whole
     assert "\\u001b[31m" in whole
     assert json.loads(whole) == bash(text)["tool_input"], "nothing was left out, and nothing was changed"

@@ -27,7 +27,7 @@ PUSH = ApprovalRule(1, "Bash(git push*)")
 ALLOWS = ApprovalRule(1, "Bash", ("git status*", "git log *", "ls"))
 
 
-def call(command: Any, tool: str = "Bash", folder: str = "/work/app") -> LocalCall:
+def call(command: Any, tool: str = "Bash", folder: str = "/srv/app") -> LocalCall:
     return read_call({"tool_name": tool, "tool_input": {"command": command}, "cwd": folder})
 
 
@@ -111,17 +111,17 @@ def test_a_rule_for_the_shell_means_the_shell_of_every_harness(tool: str) -> Non
 FILES = {
     "Write": {"file_path": "/etc/hosts"},
     "write_file": {"path": "/etc/hosts"},
-    "create": {"path": "/work/../etc/hosts"},
+    "create": {"path": "/srv/../etc/hosts"},
     "create_file": {"filePath": "../../etc/hosts"},
 }
 
 
 @pytest.mark.parametrize("tool", FILES)
 def test_a_pattern_means_a_file_wherever_its_name_leads(tool: str) -> None:
-    said = {"tool_name": tool, "tool_input": FILES[tool], "cwd": "/work/app"}
+    said = {"tool_name": tool, "tool_input": FILES[tool], "cwd": "/srv/app"}
     assert matches(ApprovalRule(1, "Write(/etc/*)"), read_call(said))
     assert not matches(ApprovalRule(1, "Write(/usr/*)"), read_call(said))
-    inside = {"tool_name": "Edit", "tool_input": {"file_path": "/work/app/src/../keys/a.pem"}, "cwd": "/work/app"}
+    inside = {"tool_name": "Edit", "tool_input": {"file_path": "/srv/app/src/../keys/a.pem"}, "cwd": "/srv/app"}
     assert matches(ApprovalRule(1, "Edit(keys/*)"), read_call(inside))
 
 
@@ -242,9 +242,9 @@ def test_no_white_space_or_invisible_character_makes_another_command_an_exceptio
 
 
 def test_a_file_is_excepted_only_without_detours() -> None:
-    rule = ApprovalRule(1, "Write", ("/work/app/*",))
-    for path, waits in (("/work/app/a", False), ("/work/app/../a", True), ("/work/app/..", True), ("/etc/a", True)):
-        said = {"tool_name": "Write", "tool_input": {"file_path": path, "content": "x"}, "cwd": "/work/app"}
+    rule = ApprovalRule(1, "Write", ("/srv/app/*",))
+    for path, waits in (("/srv/app/a", False), ("/srv/app/../a", True), ("/srv/app/..", True), ("/etc/a", True)):
+        said = {"tool_name": "Write", "tool_input": {"file_path": path, "content": "x"}, "cwd": "/srv/app"}
         assert matches(rule, read_call(said)) is waits, path
 
 

@@ -47,7 +47,7 @@ class Environment:
         return next(line.partition(" ")[0] for line in lines if line.startswith(f"{name}=="))
 
     def install(self) -> None:
-        """Make it anew. Raises CalledProcessError or TimeoutExpired."""
+        """Remove it, and make it again. Raises CalledProcessError or TimeoutExpired."""
         base = self.base_python
         assert base is not None
         shutil.rmtree(self.folder, ignore_errors=True)
