@@ -102,7 +102,7 @@ class Committer:
         self._batch_seconds = context.settings.batch_seconds
         self.damage: str | None = None
         """What is wrong with the database. Nothing is written to a damaged one."""
-        self.commits = 0
+        self.commits = self.changes = 0
         self.committed: Head | None = None
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
@@ -230,6 +230,7 @@ class Committer:
         self._execute("commit")
         self.last = head.copy()
         self.commits += 1
+        self.changes += 1
         for job in batch:
             if job.effects is not None and job.effects.journal:
                 self.context.write_down(job.effects)
@@ -284,6 +285,7 @@ class Committer:
         self._execute("begin_write")
         self._index_tasks(0)
         self._execute("commit")
+        self.changes += 1
         return True
 
     def _rest_log(self) -> bool:
