@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Act, Arguments, Read, Reply, Seq, TargetName, Words, always, author
 from teamroom.server.facts.approval import RULES, RuleShown, bound_name, find_rule, rule_changed, show_rule
 from teamroom.server.facts.member import find_member
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -58,13 +59,8 @@ class Rules(BaseModel):
 
 def require_approval(tx: Writing, caller: Caller, arguments: RequireApproval) -> ApprovalRequired:
     """Let the calls that match wait for a person, from the next one on; or end that. Raises Refusal."""
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "Only a person says which calls wait for a person, and you are an agent.",
-            f"Ask @{caller.owner_name}: request_decision.",
-            subject="require_approval",
-        )
+    why = "Only a person says which calls wait for a person, and you are an agent."
+    require_person(caller, why, f"Ask @{caller.owner_name}: request_decision.", "require_approval")
     if arguments.remove is not None:
         return _remove(tx, caller, find_rule(tx, arguments.remove))
     if arguments.to is None or arguments.match is None:

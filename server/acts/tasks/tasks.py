@@ -35,6 +35,7 @@ from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.mentions import NAMES_MEMBER
 from teamroom.server.facts.origin import find_origin, is_hidden
 from teamroom.server.facts.owed import schedule_reminder, snoozed_until
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.reviewer import as_review, ask_again
 from teamroom.server.facts.task import (
     ROOM_MEMBER,
@@ -229,13 +230,10 @@ def _changed_scopes(caller: Caller, changes: Changes, task: StoredTask) -> str:
     if changes.requires is None:
         return str(task.row.requires)
     dropped = [scope for scope in scopes_of(task.row.requires) if scope not in changes.requires]
-    if dropped and caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement.",
-            f"Ask @{caller.owner_name}, or keep it: requires {json.dumps([*changes.requires, *dropped])}.",
-            subject=task.name,
-        )
+    if dropped:
+        why = f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement."
+        keeping = f"requires {json.dumps([*changes.requires, *dropped])}"
+        require_person(caller, why, f"Ask @{caller.owner_name}, or keep it: {keeping}.", task.name)
     return _scopes(changes.requires)
 
 
