@@ -67,6 +67,7 @@ REQUEST_ID = "teamroom/request-id"
 REQUEST_ID_CHARACTERS = 200
 
 WAITING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.waits)
+ASKING_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.danger is not None)
 
 Context = ServerRequestContext[Any, Any]
 
@@ -202,7 +203,7 @@ class ToolServer:
 
 
 def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:
-    content = [{"type": "text", "text": words}]
+    content = [{"text": words, "type": "text"}]
     return {"content": content, "structuredContent": data, "isError": is_error, "resultType": "complete"}
 
 
