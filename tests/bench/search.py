@@ -32,8 +32,11 @@ MESSAGES = 1_000_000
 PIECE = 2_000
 ROUNDS, SCANS = 100, 3
 PAGE = 20
-BOUND_MILLISECONDS = 20.0
-"""What nearly every search may take."""
+BOUND_MILLISECONDS, PAGE_MILLISECONDS = 20.0, 100.0
+"""What nearly every search may take, and a page of matches in order."""
+
+PAGES = ("after a number, in order", "in a thread")
+SCAN = "a scan, for comparison"
 
 COMMON = (
     *("status", "build", "green", "tests", "pass", "branch", "feature", "deploy"),
@@ -108,13 +111,16 @@ def main() -> None:
             found = {name: costs(work) for name, work in searches(tx, messages).items()}
             scan = "select count(*) from message where text like '%rare%'"
             scanned = costs(lambda: connection.execute(scan).fetchall(), SCANS)
-    table = Table(f"search in {messages:,} messages", "p50 ms", "p99 ms", "", box=None)
-    for name, each in {**found, "a scan, for comparison": scanned}.items():
-        p99 = quantile(each, 0.99)
-        bar = ProgressBar(total=BOUND_MILLISECONDS, completed=min(p99, BOUND_MILLISECONDS), width=30)
-        table.add_row(name, f"{median(each):.1f}", f"{p99:.1f}", bar)
+    table = Table(f"search in {messages:,} messages", "p50 ms", "p99 ms", "", "at most", box=None)
+    is_good = True
+    for name, each in {**found, SCAN: scanned}.items():
+        p99, limit = quantile(each, 0.99), PAGE_MILLISECONDS if name in PAGES else BOUND_MILLISECONDS
+        is_late = name != SCAN and p99 > limit
+        is_good &= not is_late
+        bar = ProgressBar(total=limit, completed=min(p99, limit), width=30)
+        table.add_row(name, f"{median(each):.1f}", f"{p99:.1f}", bar, f"{limit:.0f}{'  MISSED' if is_late else ''}")
     Console().print(table)
-    sys.exit(max(quantile(each, 0.99) for each in found.values()) > BOUND_MILLISECONDS)
+    sys.exit(0 if is_good else 1)
 
 
 if __name__ == "__main__":
