@@ -7,7 +7,7 @@ from teamroom.server.rules.search import only_whole, rank_texts
 from teamroom.server.store.rows.messages import MatchRow
 from teamroom.server.store.transaction import Reading
 
-RANKED_MATCHES = 200
+RANKED_MATCHES = 100
 """How many of the newest matches are ranked. Older messages are found with more words."""
 
 RANKED_CHARACTERS = 2_000
