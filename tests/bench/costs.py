@@ -185,12 +185,11 @@ async def furnish(room: RoomOfProcesses) -> list[str]:
 
 async def give_tasks(version: Version) -> None:
     """Give each caller a task that it holds, and some that it can claim. Those of another version are its own."""
-    for number in range(CALLERS):
-        made = await version.send([_titles(number)] + [iter(())] * (CALLERS - 1))
-        held, *free = [reply_of(answer)["task"] for answer in made[0]]
-        claimed = reply_of(await version.call(number, "claim_task", {"task": held}))
-        version.held.append({"task": held, "fence": claimed["fence"]})
-        version.free.append(free)
+    made = await version.send([_titles(number) for number in range(CALLERS)])
+    tasks = [[str(reply_of(answer)["task"]) for answer in own] for own in made]
+    claimed = await version.send([iter([("claim_task", {"task": own[0]})]) for own in tasks])
+    version.held = [{key: reply_of(own[0])[key] for key in ("task", "fence")} for own in claimed]
+    version.free = [own[1:] for own in tasks]
 
 
 def _titles(number: int) -> Calls:
