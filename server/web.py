@@ -109,7 +109,7 @@ class WebRoom(WebPart):
         """The room's own duties too."""
         room = self.room
         watched = [] if self._own_socket is not None else [watcher_of(room, room.store, room.door).run()]
-        own = [room.keep_sealed(), room.supervise(), room.deliver(), beat(room.health)]
+        own = [room.keep_sealed(), room.keep_leases(), room.supervise(), room.deliver(), beat(room.health)]
         return [*own, *super().duties(), *watched]
 
     def end_streams(self) -> None:

@@ -44,14 +44,17 @@ from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import (
     ROOMS_TURN,
+    BusyError,
     DamagedError,
     DiskFullError,
+    OutcomeUnknownError,
     QueueFullError,
     ReadEndedError,
     StorageError,
     TooLargeError,
     Transactions,
     Turn,
+    UnreachableError,
 )
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.members import Principal, TokenRow
@@ -67,6 +70,9 @@ FOLLOWS_BEHIND = 4
 
 COUNTS_SECONDS = 5.0
 """How soon the number of refused calls is written."""
+
+UNREACHABLE_SECONDS = 5
+"""After how long to retry if the database does not answer."""
 
 DAMAGED_SECONDS = 600
 """After how long to retry if a person must restore the room first."""
@@ -485,6 +491,27 @@ class Door:
                 f"The room's database is damaged, so the room is read-only: {error}.",
                 f"Nothing was changed. Tell your owner: {self._restore_command()}",
                 retry_after_seconds=DAMAGED_SECONDS,
+            )
+        if isinstance(error, BusyError):
+            return Refusal(
+                "busy",
+                f"The room's database is busy: {error}.",
+                "Nothing was changed. Call again in a second.",
+                retry_after_seconds=1,
+            )
+        if isinstance(error, OutcomeUnknownError):
+            return Refusal(
+                "storage",
+                "The connection to the room's database was lost while this was saved; it may have been carried out.",
+                "Make exactly the same call again: you get the first result if there is one.",
+                retry_after_seconds=UNREACHABLE_SECONDS,
+            )
+        if isinstance(error, UnreachableError):
+            return Refusal(
+                "storage",
+                f"The room's database does not answer: {error}.",
+                f"Nothing was changed. Call again in {UNREACHABLE_SECONDS} s; the room comes back automatically.",
+                retry_after_seconds=UNREACHABLE_SECONDS,
             )
         logger.error("the store failed: %s", error)
         return Refusal(

@@ -111,6 +111,21 @@ def test_the_gate_keeps_the_rules_as_they_are_in_a_private_file(served: RoomOfPr
     assert not kept(served).exists()
 
 
+def test_nothing_is_kept_of_a_token_that_was_revoked_and_of_a_paused_member_the_rules_stay(
+    tmp_path: Path, shell: Shell
+) -> None:
+    with room_of_processes(tmp_path / "room") as room:
+        room.enroll("builder", "--save")
+        rule(room)
+        assert "D-1" in denies(ask(shell, room.data))
+        room.owner("pause", target="builder", reason="lunch")
+        assert "paused" in denies(ask(shell, room.data))
+        assert kept(room).exists(), "a pause ends"
+        room.owner("revoke", name="builder")
+        assert "was revoked" in denies(ask(shell, room.data))
+        assert not kept(room).exists()
+
+
 def alone(room: RoomOfProcesses, tmp_path: Path) -> Path:
     """A folder with the builder's token and kept rules, and without a room."""
     folder = tmp_path / "alone"

@@ -27,8 +27,8 @@ from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
 from teamroom.server.store.sqlite.reads import Reads
 from teamroom.server.store.sqlite.rebuild import rebuild
 from teamroom.server.store.sqlite.reserve import Reserve
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from teamroom.server.store.writer import Writer
 
 T = TypeVar("T")
 

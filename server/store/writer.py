@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from teamroom.server.settings import Settings
+from teamroom.server.store.batches import BatchCommitter, Job
 from teamroom.server.store.engine import CarryOut, DamagedError, QueueFullError, Recover, Turn, Work
 from teamroom.server.store.line import Line
-from teamroom.server.store.sqlite.commit import Committer, Job
+from teamroom.server.store.transaction import Effects
 
 log = logging.getLogger("teamroom.store")
 
@@ -33,7 +34,7 @@ IDLE_SECONDS = 1.0
 class Writer:
     """Runs acts on its thread."""
 
-    def __init__(self, committer: Committer, settings: Settings, carry_out: CarryOut) -> None:
+    def __init__(self, committer: BatchCommitter, settings: Settings, carry_out: CarryOut) -> None:
         self.committer = committer
         self.is_stopping = False
         self._carry_out = carry_out
@@ -181,11 +182,15 @@ class Writer:
         """Carry out what the acts caused, even if their callers have left; then answer those of this loop."""
         for job in batch:
             if job.effects is not None:
-                try:
-                    self._carry_out(job.effects)
-                except Exception:
-                    log.exception("what an act caused could not be carried out; the act remains")
+                self.carry_out(job.effects)
         self._settle(self.loop, batch)
+
+    def carry_out(self, effects: Effects) -> None:
+        """Carry out what an act caused. On the event loop of the store."""
+        try:
+            self._carry_out(effects)
+        except Exception:
+            log.exception("what an act caused could not be carried out; the act remains")
 
     def _settle(self, loop: asyncio.AbstractEventLoop, batch: Iterable[Job]) -> None:
         jobs = [job for job in batch if job.answer.get_loop() is loop]
