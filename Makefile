@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
 
-.PHONY: up demo notify check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
+.PHONY: up demo notify postgres check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	@echo "Opening the room in $(DATA) (a few seconds)"
@@ -28,6 +28,9 @@ demo: $(VENV)/.runs ## show a living room: five scripted agents in a temporary f
 
 notify: $(VENV)/.runs ## install the extra with which the room sends letters
 	$(INSTALL) --require-hashes -r requirements-notify.lock
+
+postgres: $(VENV)/.runs ## install the extra with which the room is kept in PostgreSQL
+	$(INSTALL) --require-hashes -r requirements-postgres.lock
 
 check: lint types contracts ## a minute and a half while you work: style, types, imports, rules and acts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(CHECKED)
@@ -63,6 +66,7 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector 
 bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
+	$(BIN)/python -m tests.bench.costs
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.delivery
@@ -115,7 +119,8 @@ lock: $(VENV)/.tests ## write the lock files anew from pyproject.toml
 	$(LOCK) pyproject.toml -o requirements.lock
 	$(LOCK) --group build -o requirements-build.lock
 	$(LOCK) pyproject.toml --extra notify -c requirements.lock -o requirements-notify.lock
-	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -c requirements-notify.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra postgres -c requirements.lock -o requirements-postgres.lock
+	$(LOCK) pyproject.toml --group dev -c requirements.lock -c requirements-build.lock -c requirements-notify.lock -c requirements-postgres.lock -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcp.server.lowlevel import Server
-
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.page.page import Offered, Page
 from teamroom.resources.serve import ResourceServer
@@ -31,7 +29,7 @@ from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.sessions import SessionIds
-from teamroom.server.http.transports import caller_of, mcp_server, session_of
+from teamroom.server.http.transports import RoomServer, caller_of, mcp_server, session_of
 from teamroom.server.http.visits import Visits
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -41,20 +39,22 @@ from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
 from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.keys import copy_key
 from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CHANGED, CarryOut, StorageError, Store
+from teamroom.server.store.engine import CHANGED, CarryOut, InOneFile, Shared, StorageError, Store
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
+from teamroom.server.store.transaction import Context, Effects, Reading, Spent, Writing
 from teamroom.server.supervisor.loop import Supervisor
+from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY, SEAL_DUTY, Servers
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.calls import Calls
-from teamroom.server.wake.listeners import Listeners
+from teamroom.server.wake.listeners import ONLY_SERVER, Listeners
 from teamroom.server.wake.push import Push
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools.asking import Asking, seal_answers
@@ -79,8 +79,35 @@ ChooseEngine = Callable[[Path, MakeContext, CarryOut], Store]
 """Makes the store of a folder's room; it is not open yet."""
 
 
+def engine_of(settings: Settings) -> ChooseEngine:
+    """The engine that the settings name. Engines are chosen here, and nowhere else. Raises FolderError."""
+    if not settings.database.get_secret_value():
+        return sqlite_engine
+    try:
+        from teamroom.server.store.postgres.address import Address, AddressError
+        from teamroom.server.store.postgres.store import PostgresStore
+    except ImportError:
+        raise data_folder.FolderError(
+            "A room in PostgreSQL needs psycopg. Install it with: pip install 'teamroom[postgres]'"
+        ) from None
+    try:
+        address = Address.parse(settings.database.get_secret_value())
+    except AddressError as error:
+        raise data_folder.FolderError(f"The setting database is no address of PostgreSQL: {error}.") from None
+
+    def postgres_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
+        if (folder / data_folder.DATABASE).exists():
+            raise data_folder.FolderError(
+                f"{folder} holds a room in {data_folder.DATABASE}. Give the server of a room in PostgreSQL a folder of "
+                "its own with --data; `teamroom copy` copies the room."
+            )
+        return PostgresStore(address, make_context(postgres_statements()), carry_out)
+
+    return postgres_engine
+
+
 def sqlite_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
-    """The room in one SQLite file in its data folder. A second engine would be chosen here, and nowhere else."""
+    """The room in one SQLite file in its data folder."""
     return SqliteStore(folder, make_context(sqlite_statements()), carry_out)
 
 
@@ -94,7 +121,7 @@ class Room:
         clock: Clock = wall_clock,
         entropy: Entropy = secrets.token_bytes,
         steady: Clock = steady_clock,
-        choose_engine: ChooseEngine = sqlite_engine,
+        choose_engine: ChooseEngine | None = None,
         awake: Clock | None = None,
     ) -> None:
         self.folder = folder
@@ -110,37 +137,63 @@ class Room:
             entropy=entropy,
             clock=self.clock,
             listens=self._listens,
-            is_connected=self.bus.is_open,
+            is_connected=self._is_connected,
+            take_spent=self._take_spent,
             health=self.health.parts,
             write_down=self._write_down,
             report=lambda done, total: self._reports[2](done, total),
         )
         self._reports: Reports = (_silent, _silent, _silent)
         self._entropy = entropy
-        self.notary = Notary(folder, self.clock.wall, entropy)
-        self.store = choose_engine(folder, make_context, self._carry_out)
+        self.store = (choose_engine or engine_of(settings))(folder, make_context, self._carry_out)
+        self.notary = Notary(folder, self.clock.wall, entropy, is_shared=self.is_shared)
         self.metrics = Metrics()
         self.faults = Faults(self.metrics, entropy)
         self.rates = Rates(settings, steady)
         self.door = Door(self.store, self.clock, self.metrics, self.remedy, self.rates)
         self.addresses = AddressFile(folder, entropy, settings.notify_private)
         self.door.addresses = self.addresses
-        self.listeners = Listeners(self.door, self.store, self.clock, steady, settings)
         mark = entropy(SUPERVISOR_BYTES).hex()
+        server = mark if self.is_shared else ONLY_SERVER
+        self.listeners = Listeners(self.door, self.store, self.clock, steady, settings, server)
+        self.servers = Servers(self.door, steady, mark, is_shared=self.is_shared)
+        self.servers.listening = self.listeners.listening_members
+        self.servers.connected = lambda: self.bus.open_members
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
         self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
         self.door.on_refused = self.door.on_delivered = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
+        if self.is_shared:
+            self.supervisor.lease_seconds = LEASE_SECONDS
+        self.rates.is_shared = self.is_shared
+        self.deliverer.is_mine = partial(self.servers.does, LETTERS_DUTY)
+        self.deliverer.fenced = partial(self.servers.fenced, LETTERS_DUTY)
         self.deliverer.alive = partial(self.health.alive, LETTERS)
         self._made_at = 0.0
+        self._looking: set[asyncio.Future[None]] = set()
         self.on_changed: Callable[[set[str]], object] = lambda changed: None
         """Gets the topics that an act changed, once it is committed."""
+        self.on_lost: Callable[[], object] = lambda: None
+        """Called when it is not known what changed."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other servers may have the room open, too."""
+        return isinstance(self.store, Shared)
 
     def _listens(self, member: int) -> bool:
-        """Whether a member has a live listener on this server."""
-        return self.listeners.listens(member)
+        """Whether a member has a live listener, here or on another server."""
+        return self.listeners.listens(member) or self.servers.listens_elsewhere(member)
+
+    def _take_spent(self) -> dict[int, Spent]:
+        """What members sent to this server, to be told to others."""
+        return self.rates.take_spent()
+
+    def _is_connected(self, member: int) -> bool:
+        """Whether a member has a call or a stream open, here or on another server."""
+        return self.bus.is_open(member) or self.servers.is_connected_elsewhere(member)
 
     async def open(self, owner: str, reports: Reports | None = None) -> str | None:
         """Open the folder's room, or create it with its first room owner; returns that owner's token if it is new.
@@ -150,6 +203,8 @@ class Room:
         Raises StorageError, FolderError; nothing stays open then.
         """
         self._reports = reports or self._reports
+        if self.settings.key_file:
+            copy_key(Path(self.settings.key_file), self.folder)
         await self.store.open(self.notary.vouch, self._upgrade)
         try:
             token = None
@@ -261,7 +316,10 @@ class Room:
 
         Raises FolderError.
         """
-        self._back_up()
+        if isinstance(
+            self.store, InOneFile
+        ):  # elsewhere, the person who upgrades backs up with the database's own tools
+            self._back_up()
         self.notary.begin()
 
     def _back_up(self) -> None:
@@ -290,7 +348,7 @@ class Room:
         """What makes the ids of older clients' sessions, the same after every start."""
         return SessionIds(self.notary.secret, self._entropy)
 
-    def mcp(self) -> Server[object]:
+    def mcp(self) -> RoomServer:
         """The MCP server of this room: tools and resources over the one door."""
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
         return self._mcp(
@@ -302,7 +360,7 @@ class Room:
             on_unsubscribe_resource=listening.unsubscribe,
         )
 
-    def mcp_without_streams(self, door: Door, nudge: Callable[[float], object]) -> Server[object]:
+    def mcp_without_streams(self, door: Door, nudge: Callable[[float], object]) -> RoomServer:
         """The same over a door of another event loop, without what waits or streams.
 
         `nudge`: tells the supervisor when something is due.
@@ -316,12 +374,10 @@ class Room:
         page = Page(
             self.door, self.push, self.bus, self.faults, self.settings, tools.call_on_page, _offered(), self.clock.wall
         )
-        self.on_changed = page.changed
+        self.on_changed, self.on_lost = page.changed, page.all_changed
         return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
 
-    def _mcp(
-        self, door: Door, waiting: Waiting | None, nudge: Callable[[float], object], **streams: Any
-    ) -> Server[object]:
+    def _mcp(self, door: Door, waiting: Waiting | None, nudge: Callable[[float], object], **streams: Any) -> RoomServer:
         asking = Asking(door, self.bus, self.settings)
         tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
         resources = ResourceServer(door, caller_of, self.faults)
@@ -343,6 +399,13 @@ class Room:
 
     def _carry_out(self, effects: Effects) -> None:
         """Carry out what an act causes outside the store, after its commit and before its reply."""
+        if effects.is_cut_off:
+            self.bus.end(self.bus.open_members, set())
+            return
+        if effects.are_lost:
+            self.bus.nudge_all()
+            self.push.all_changed()
+            self.on_lost()
         for member in effects.woken:
             self.bus.nudge(member)
         self.on_changed(effects.changed)
@@ -350,6 +413,12 @@ class Room:
         self.supervisor.nudge(effects.due)
         if effects.letters:
             self.deliverer.nudge()
+        if effects.spent:
+            self.rates.spend(effects.spent)
+        if effects.listening and self.is_shared:
+            looking = asyncio.ensure_future(self.listeners.look_again(effects.listening))
+            self._looking.add(looking)
+            looking.add_done_callback(self._looking.discard)
         if effects.ended:
             self.bus.end(effects.ended, effects.killed)
         if effects.revoked:
@@ -368,8 +437,18 @@ class Room:
         """Write the signed head outside the database after commits, at most once every `seal_seconds`."""
         while True:
             await asyncio.sleep(self.settings.seal_seconds)
-            await asyncio.to_thread(self.seal)
-            self.health.alive(SEAL, fault=self.notary.fault)
+            if self.servers.does(SEAL_DUTY):
+                await asyncio.to_thread(self.seal)
+                self.health.alive(SEAL, fault=self.notary.fault)
+            else:
+                self.health.alive(SEAL, detail="another server seals the log")
+
+    async def keep_leases(self) -> None:
+        """Renew this server's leases, where several servers have the room open; unless the room is read-only."""
+        if self.store.is_writing:
+            if self.notary.has_key:
+                self.servers.duties = (LETTERS_DUTY, SEAL_DUTY)
+            await self.servers.run()
 
     async def supervise(self) -> None:
         """Run the supervisor, unless the room is read-only."""
@@ -390,12 +469,15 @@ class Room:
 
         It may be called again, or before `open`.
         """
+        does_seal = self.servers.does(SEAL_DUTY)
         if self.store.is_writing:
             await self.door.write_refused_calls()
+            await self.servers.leave()
             with contextlib.suppress(Refusal, StorageError):
                 await self.door.act_as_room(Writing.save_clock)
         await self.store.close()
-        self.seal(stops=True)
+        if does_seal:
+            self.seal(stops=True)
 
 
 def _offered() -> dict[str, Offered]:

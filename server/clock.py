@@ -82,6 +82,8 @@ class RoomClock:
 
     def __init__(self, wall: Clock, steady: Clock, step_seconds: float, awake: Clock | None = None) -> None:
         self._wall, self._steady, self._awake, self._step = wall, steady, awake or steady, step_seconds
+        self._follows_machine = wall is wall_clock
+        self._shared = 0.0
         self._reading = threading.Lock()
         self._last = steady()
         self._asleep = self._last - self._awake()
@@ -106,6 +108,30 @@ class RoomClock:
     def was_away_since(self, at: float) -> None:
         """Note the gap before the room started: it was last seen at a time."""
         self._missed(at, self.since)
+
+    def share_wall(self, wall: float) -> None:
+        """Follow a wall clock that several servers share, and that shows this now, instead of the machine's own."""
+        if self._follows_machine:
+            with self._reading:
+                self._shared = wall - self._steady()
+                self._wall = self._shared_wall
+
+    def agree(self, then: Moment, wall: float) -> None:
+        """Agree with the servers that share the room: on its time as one of them saved it, and on their wall clock.
+
+        Room time only ever goes forward, so this one catches up with the fastest of them.
+        """
+        self.share_wall(wall)
+        with self._reading:
+            now = self._look()
+            if then.now > now:
+                self._began += then.now - now
+                now = then.now
+            if abs(self._wall() - now - then.ahead) <= FOLLOW_SECONDS:
+                self._ahead = then.ahead
+
+    def _shared_wall(self) -> float:
+        return self._steady() + self._shared
 
     def __call__(self) -> float:
         """The room time now."""

@@ -51,6 +51,21 @@ def _channel(channel: SecretStr) -> SecretStr:
     return channel
 
 
+def _database(address: SecretStr) -> SecretStr:
+    if address.get_secret_value() and not address.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("it must begin with postgresql://")
+    return address
+
+
+def without_password(address: SecretStr) -> str:
+    """The address of a database as people may see it: who, where and which one."""
+    parts = urlsplit(address.get_secret_value())
+    if not parts.scheme:
+        return ""
+    user, _, host = parts.netloc.rpartition("@")
+    return f"{parts.scheme}://{user.partition(':')[0]}{'@' if user else ''}{host}{parts.path}"
+
+
 class ByName(dict[str, Any]):
     """Values by the names of members, which are found in any case."""
 
@@ -395,6 +410,19 @@ class FixedSettings(BaseModel):
         description="Receipts of refusals that a member may leave in an hour; further ones leave none.",
     )
 
+    # the database
+    database: Annotated[SecretStr, AfterValidator(_database)] = Field(
+        SecretStr(""),
+        description="Address of a PostgreSQL database that holds the room, such as postgresql://teamroom@db/teamroom. "
+        "Empty: one file in the data folder. It may contain a password, so it is never shown whole.",
+    )
+    key_file: str = Field(
+        "",
+        max_length=4096,
+        description="File with a copy of room.key, for a further server of a room in PostgreSQL. A server without the "
+        "key serves the room, and never seals its log.",
+    )
+
     # limits on the wire
     body_bytes: int = Field(
         262_144, ge=4096, le=4_194_304, description="Largest request body, in bytes; a larger one is refused."
@@ -502,6 +530,18 @@ class FixedSettings(BaseModel):
         le=1_000_000_000,
         description="Steps of the database that one act may read with; a larger act is refused with too_large.",
     )
+    act_read_seconds: float = Field(
+        1,
+        ge=0.05,
+        le=60,
+        description="Seconds that one act may read for on PostgreSQL; a larger act is refused with too_large.",
+    )
+    pool_seconds: float = Field(
+        1,
+        ge=0.05,
+        le=60,
+        description="Longest wait for a connection of PostgreSQL; after it, a read is refused with busy.",
+    )
     readers: int = Field(2, ge=1, le=16, description="Connections that serve reads; each member uses one at a time.")
     read_seconds: float = Field(
         2, ge=0.1, le=60, description="Seconds after which a read is ended and refused with too_large."
@@ -582,7 +622,9 @@ Origin = Literal["default", "room.toml", "environment", "policy", "last start"]
 
 
 def shown(name: str, value: Any) -> Any:
-    """A value as it may be shown: of a person's channels, only how many there are of each kind."""
+    """A value as it may be shown: a database without its password, and of a person's channels how many of each kind."""
+    if name == "database":
+        return without_password(value)
     if name != "notify":
         return value
     return {person: dict(Counter(map(scheme, channels))) for person, channels in value.items()}

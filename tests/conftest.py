@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis
 
 from teamroom.clients.local.up import COLLECTED_EVERY
 from teamroom.clients.session.started import collect_garbage
-from tests.support import callbacks, memory
+from tests.support import callbacks, memory, postgres
 from tests.support.costs import Costs
 from tests.support.rooms import ERAS, RunningRoom, running_room
 
@@ -38,6 +38,7 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     memory.clean_up(config)
+    postgres.drop_all()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

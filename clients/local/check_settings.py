@@ -34,7 +34,8 @@ def settings_table(place: Place) -> dict[str, dict[str, Any]]:
         settings, origins = _in_force(place)
     except (SettingsError, Failure):
         return {}
-    values = {**settings.model_dump(mode="json"), "notify": shown("notify", settings.notify)}
+    values = settings.model_dump(mode="json")
+    values |= {name: shown(name, getattr(settings, name)) for name in ("notify", "database")}
     return {name: {"value": values[name], "origin": origins[name]} for name in Settings.model_fields}
 
 

@@ -91,14 +91,15 @@ def up(
     clock: Clock = wall_clock,
 ) -> None:
     """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
-    first_owner = owner_name(owner, is_new=not (folder / data_folder.DATABASE).exists())
 
     def really_opened(room: Opened) -> None:
         forget_demo(room.folder)
         opened(room)
 
     with failing_in_words(folder):
-        serve_folder(folder, _settings(folder, port), first_owner, really_opened, Clocks(clock))
+        settings = _settings(folder, port)
+        is_new = not settings.database.get_secret_value() and not (folder / data_folder.DATABASE).exists()
+        serve_folder(folder, settings, owner_name(owner, is_new=is_new), really_opened, Clocks(clock))
 
 
 def serve_folder(

@@ -1,5 +1,6 @@
 """The room's server: start it, with or without a terminal, see how it is, and stop it."""
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,6 +33,18 @@ def up(
     owner: Annotated[
         str | None, typer.Option("--owner", metavar="NAME", help="The name of a new room's first owner.")
     ] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(
+            "--database",
+            metavar="ADDRESS",
+            help="Keep the room in PostgreSQL: postgresql://USER@HOST/DATABASE. TEAMROOM_DATABASE hides a password.",
+        ),
+    ] = None,
+    key_file: Annotated[
+        str | None,
+        typer.Option("--key-file", metavar="FILE", help="A copy of room.key, for a further server of the room."),
+    ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once the room answers. It outlives this terminal.")
     ] = False,
@@ -39,6 +52,9 @@ def up(
 ) -> None:
     """Start the room and serve it until Ctrl-C. The first run creates it."""
     place = Place(data)
+    for name, value in (("TEAMROOM_DATABASE", database), ("TEAMROOM_KEY_FILE", key_file)):
+        if value is not None:
+            os.environ[name] = value
     if detach:
         _start_detached(place, port, owner, json)
         return

@@ -9,6 +9,7 @@ import typer
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
 from teamroom.clients.shell.app import Data, Json, bare, command, seconds
+from teamroom.clients.shell.wording import with_commands
 
 SECTION = "Programs"
 
@@ -48,7 +49,7 @@ def doctor(
     """Check the room, its data folder and this machine. Each problem has a fix."""
     from teamroom.clients.doctor.doctor import doctor
 
-    raise typer.Exit(doctor(place, json, fix, drill, settings, wake))
+    raise typer.Exit(doctor(place, json, fix, drill, settings, wake, with_commands))
 
 
 @command(SECTION)

@@ -101,6 +101,10 @@ class Page:
         """Note what an act changed, after its commit."""
         self.shared.changed(part.name for part in PARTS.values() if not part.topics.isdisjoint(topics))
 
+    def all_changed(self) -> None:
+        """Note that any part may have changed."""
+        self.shared.changed(PARTS)
+
     def serves(self, path: str) -> bool:
         """Whether a path is the page's."""
         known = (SIGN_IN_PATH, SIGN_OUT_PATH, STREAM_PATH)

@@ -6,6 +6,7 @@ server forgets them.
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from teamroom.server.clock import Clock
@@ -13,6 +14,7 @@ from teamroom.server.door.repeated import RefusedCalls
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings
+from teamroom.server.store.transaction import Spent
 
 OVERTAKING_ACTS, OVERTAKING_SECONDS = 20, 10.0
 """How many of a member's control acts overtake all waiting work in such a span; further ones wait like others."""
@@ -64,6 +66,9 @@ class Rates:
         self._settings = settings
         self._steady = steady
         self._budgets: dict[int, Budgets] = {}
+        self._spent: dict[int, Spent] = {}
+        self.is_shared = False
+        """Whether other servers must learn what members send to this one."""
         self.refused = RefusedCalls(settings, steady)
 
     def may_overtake(self, caller: Caller) -> bool:
@@ -86,6 +91,22 @@ class Rates:
             raise _limited(f"@{caller.name} writes more than {limit / 1e6:g} MB a day.", seconds)
         budgets.acts.take(1)
         budgets.bytes.take(size)
+        if self.is_shared:
+            spent = self._spent.get(caller.member, Spent(_share(caller)))
+            self._spent[caller.member] = Spent(spent.share, spent.acts + 1, spent.bytes + size)
+
+    def take_spent(self) -> dict[int, Spent]:
+        """What each member sent to this server since this was called last."""
+        spent, self._spent = self._spent, {}
+        return spent
+
+    def spend(self, spent: Mapping[int, Spent]) -> None:
+        """Count what members sent to another server. A budget that is overdrawn must refill before the next act."""
+        for member, found in spent.items():
+            budgets = self._of_member(member, found.share)
+            for bucket, amount in ((budgets.acts, found.acts), (budgets.bytes, found.bytes)):
+                bucket.missing_seconds(0, self._steady())
+                bucket.take(amount)
 
     def give_back(self, caller: Caller) -> None:
         """Do not count an act that a pause refused: the first one after the resume must succeed."""
@@ -115,9 +136,12 @@ class Rates:
         return True
 
     def _of(self, caller: Caller) -> Budgets:
-        if (budgets := self._budgets.get(caller.member)) is None:
-            share, now, limits = _share(caller), self._steady(), self._settings
-            budgets = self._budgets[caller.member] = Budgets(
+        return self._of_member(caller.member, _share(caller))
+
+    def _of_member(self, member: int, share: int) -> Budgets:
+        if (budgets := self._budgets.get(member)) is None:
+            now, limits = self._steady(), self._settings
+            budgets = self._budgets[member] = Budgets(
                 Bucket(limits.acts_burst * share, limits.acts_per_second * share, now),
                 Bucket(limits.bytes_per_day * share, limits.bytes_per_day * share / DAY_SECONDS, now),
                 Bucket(limits.refusals_per_minute * share, limits.refusals_per_minute * share / 60, now),

@@ -43,6 +43,9 @@ logger = logging.getLogger("teamroom.notify")
 LOOK_UP_SECONDS = 30.0
 """A sleep is cut into spans of this length, because the wall clock may be set meanwhile."""
 
+OTHERS_SECONDS = 1.0
+"""How soon a server that does not send letters looks whether it must."""
+
 AGAIN_SECONDS = 30.0
 """How long the deliverer waits after a failure of the store."""
 
@@ -84,6 +87,10 @@ class Deliverer:
         self._fault = ""
         self.alive: Callable[..., None] = lambda **fault: None
         """Notes a sign of life; `fault` says why sending fails."""
+        self.is_mine: Callable[[], bool] = lambda: True
+        """Whether this server sends the letters, where several have the room open."""
+        self.fenced: Callable[[Callable[[Writing], Any]], Callable[[Writing], Any]] = lambda work: work
+        """A write that changes nothing once another server sends the letters."""
 
     def nudge(self) -> None:
         """Note that a letter was written."""
@@ -105,6 +112,8 @@ class Deliverer:
     async def tick(self) -> float:
         """Start each delivery that is due and not in progress; returns when the next one is due."""
         now = self._watch()
+        if not self.is_mine():
+            return now + OTHERS_SECONDS
         if not self._store.is_writing:  # the outcome could not be recorded, so the letter would be sent again
             return now + AGAIN_SECONDS
         if self._steps != self._watch.steps:
@@ -224,7 +233,7 @@ class Deliverer:
         """Record the outcome of a delivery; retries for as long as the room cannot."""
         while True:
             try:
-                return await self._door.act_as_room(work)
+                return await self._door.act_as_room(self.fenced(work))
             except Refusal as refusal:
                 logger.warning("a letter's outcome cannot be recorded (%s); retrying", refusal.code)
             await asyncio.sleep(AGAIN_SECONDS)

@@ -18,6 +18,7 @@ from teamroom.server.record.rebuild import Rebuilt
 from teamroom.server.record.rows import ROWS, RowChange, as_detail, stored
 from teamroom.server.record.sealed import History, Seal, Witness
 from teamroom.server.record.texts import StoredTexts
+from teamroom.server.rules.chain import entry_hash
 from teamroom.server.store.logged import TABLES
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.log import EntryAge, LogEntry
@@ -153,11 +154,6 @@ _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=
 def content_digest(salt: str, summary: str, detail: str) -> str:
     """The salted digest of an entry's content, which can be redacted."""
     return hashlib.sha256(f"{salt}\n{len(summary)}\n{summary}{detail}".encode()).hexdigest()
-
-
-def entry_hash(previous: str, header: tuple[Any, ...], digest: str) -> str:
-    """The hash of an entry, over the hash before it, the header and the content's digest."""
-    return hashlib.sha256(f"{previous}\n{json.dumps(header)}\n{digest}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

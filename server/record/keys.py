@@ -82,13 +82,29 @@ class RoomKey:
 
 def find_key(folder: Path) -> RoomKey | None:
     """The folder's key, None where there is none that can be read. Raises NotPrivateError."""
+    secret = find_secret(folder / KEY)
+    return None if secret is None else RoomKey(secret)
+
+
+def find_secret(path: Path) -> bytes | None:
+    """The key in a file, None where there is none that can be read. Raises NotPrivateError."""
     try:
-        secret = bytes.fromhex(decode_text(read_private(folder / KEY)).strip())
+        return bytes.fromhex(decode_text(read_private(path)).strip()) or None
     except NotPrivateError:
         raise
     except (OSError, ValueError):
         return None
-    return RoomKey(secret) if secret else None
+
+
+def copy_key(source: Path, folder: Path) -> None:
+    """Put a copy of a room's key into a folder that has none. Raises FolderError if the folder has another one."""
+    secret = find_secret(source)
+    if secret is None:
+        raise FolderError(f"{source} contains no key. Name a copy of the room's {KEY}, which only your user can read.")
+    if not (folder / KEY).exists():
+        write_private(folder / KEY, secret.hex() + "\n")
+    elif (key := find_key(folder)) is None or key.secret != secret:
+        raise FolderError(f"{folder / KEY} is not the key in {source}: the folder belongs to another room.")
 
 
 def make_key(folder: Path, entropy: Entropy) -> RoomKey:

@@ -20,7 +20,11 @@ logger = logging.getLogger("teamroom.record")
 class Notary:
     """The seals of one room, for the server that has its folder locked."""
 
-    def __init__(self, folder: Path, clock: Callable[[], WallTime], entropy: Entropy) -> None:
+    def __init__(
+        self, folder: Path, clock: Callable[[], WallTime], entropy: Entropy, *, is_shared: bool = False
+    ) -> None:
+        """`is_shared`: other servers write the room's log too, so a folder without seals joins the room as it is."""
+        self._is_shared = is_shared
         self.contradiction: str | None = None
         """What contradicted the room when it was opened, in words."""
         self._folder, self._clock, self._entropy = folder, clock, entropy
@@ -36,6 +40,11 @@ class Notary:
         return self._entropy(KEY_BYTES) if self._key is None else self._key.secret
 
     @property
+    def has_key(self) -> bool:
+        """Whether this server can seal the log."""
+        return self._key is not None
+
+    @property
     def fault(self) -> str:
         """Why the seal is not written; empty if it is."""
         return "" if self._writes else f"it cannot be written: {self._why}"
@@ -45,6 +54,10 @@ class Notary:
         self._key = find_key(self._folder)
         self._head = None if tx is None else tx.only(ReadHead, "read_head")
         seals = read_seals(self._folder)
+        if self._is_shared and tx is not None and not seals.is_there and seals.next is None:
+            key = "its key" if self._key is not None else "no key, so this server never seals it"
+            logger.info("this folder joins a room that other servers have; it has %s", key)
+            return None
         self.contradiction = contradiction(seals, self._key, journal.read(self._folder), tx)
         is_to_be_noted = self.contradiction is not None and self._head is not None and seals.history.lines
         if self._key is not None and is_to_be_noted and seals.history.fault(self._key) is None:

@@ -77,6 +77,21 @@ class DiskFullError(StorageError):
     """The disk has no space for what was to be written. Raised by `open`, `create` and `write`."""
 
 
+class BusyError(StorageError):
+    """The database does not carry this out now, because others hold what it needs; it may in a second.
+
+    Raised by any method. Nothing was changed.
+    """
+
+
+class UnreachableError(StorageError):
+    """The database does not answer. Raised by any method; each one tries again by itself the next time."""
+
+
+class OutcomeUnknownError(UnreachableError):
+    """The connection was lost in the commit, and whether the act was carried out cannot be found out now."""
+
+
 class DamagedError(StorageError):
     """The database does not hold what the room wrote, so nothing is written to it.
 
@@ -214,6 +229,24 @@ class Store(Transactions, Protocol):
 
 
 @runtime_checkable
+class Shared(Protocol):
+    """Optional: several servers may have the room open at once, each with a data folder of its own.
+
+    What another server's acts cause comes to `CarryOut` as well, in the order of their commits.
+    """
+
+    @property
+    def lost_messages(self) -> int:
+        """How often messages of other servers were found to be lost; everything was looked at again then."""
+        ...
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the database does not answer, so that this server refuses everything."""
+        ...
+
+
+@runtime_checkable
 class InOneFile(Protocol):
     """Optional: the engine stores the room in one file in the data folder.
 
@@ -228,4 +261,14 @@ class InOneFile(Protocol):
     @property
     def log_path(self) -> Path:
         """The engine's own write-ahead log, which is absent or empty at times."""
+        ...
+
+
+@runtime_checkable
+class CountsChanges(Protocol):
+    """Optional: the engine knows of every change of the room, so a read need not be made again while there is none."""
+
+    @property
+    def changes(self) -> int:
+        """A number that has risen before anybody is answered whose act a read would show. It may rise without one."""
         ...

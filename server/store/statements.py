@@ -13,6 +13,7 @@ from teamroom.server.store.engine import NewerRoomError
 HERE = Path(__file__).parent
 SHARED = HERE / "sql"
 SQLITE = HERE / "sqlite"
+POSTGRES = HERE / "postgres"
 MIGRATIONS = HERE / "migrations"
 
 _NAME = re.compile(r"^-- (?P<kind>name|part): (?P<name>[a-z_]+)$", re.MULTILINE)
@@ -43,6 +44,18 @@ def read_statements(*folders: Path) -> dict[str, str]:
 def sqlite_statements() -> dict[str, str]:
     """The statements of the SQLite engine: the shared ones, and its own text of those that differ."""
     return read_statements(SHARED, SQLITE)
+
+
+@cache
+def postgres_statements() -> dict[str, str]:
+    """The statements of the PostgreSQL engine: the shared ones, and its own text of those that differ."""
+    return read_statements(SHARED, POSTGRES)
+
+
+@cache
+def is_select(sql: str) -> bool:
+    """Whether a statement only reads."""
+    return sql.lstrip().lower().startswith(("select", "with"))
 
 
 @cache

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
 from teamroom.server.health import PartHealth
@@ -75,6 +75,8 @@ class Context:
     """Gets how far the engine is with long work before the room opens."""
     is_connected: Callable[[int], bool] = lambda member: False
     """Whether a member has a call or a stream open now."""
+    take_spent: Callable[[], "dict[int, Spent]"] = dict
+    """Takes what members sent to this server since this was called last; see `Effects.spent`."""
 
 
 @dataclass(slots=True)
@@ -140,6 +142,8 @@ class Reading:
         """The caller's row as this transaction read it, set by the door; None if the room itself acts."""
         self.listener: CallingListener | None = None
         """The caller's listener if it makes this call, set by the door; None if the member itself does."""
+        self.present: dict[tuple[str, int], bool] = {}
+        """Of which members this transaction asked whether they listen or are connected, and what it was told."""
         self._policy: Policy | None = None
 
     @property
@@ -180,11 +184,17 @@ class Reading:
 
     def listens(self, member: int) -> bool:
         """Whether a member has a live listener now."""
-        return self._context.listens(member)
+        return self.is_present("listens", member)
 
     def is_connected(self, member: int) -> bool:
         """Whether a member has a call or a stream open now, which proves a connection and no listener."""
-        return self._context.is_connected(member) or self._context.listens(member)
+        return self.is_present("is connected", member) or self.listens(member)
+
+    def is_present(self, how: str, member: int) -> bool:
+        """Whether a member listens, or is connected, now. The answer is no part of the snapshot."""
+        ask = self._context.listens if how == "listens" else self._context.is_connected
+        found = self.present[how, member] = ask(member)
+        return found
 
     @property
     def configured_policy(self) -> Policy:
@@ -290,6 +300,14 @@ _FITTING: dict[tuple[type[Any], str], Callable[[Sequence[Any]], Any]] = {}
 """The functions that make rows, for each kind and statement whose columns were found to match."""
 
 
+class Spent(NamedTuple):
+    """What a member sent to a server: acts, and bytes. `share`: how many times what an agent may, it may send."""
+
+    share: int
+    acts: int = 0
+    bytes: int = 0
+
+
 @dataclass(slots=True)
 class Effects:
     """What happens after the commit: which members to nudge, and whose open calls and streams to end."""
@@ -306,6 +324,14 @@ class Effects:
     """The earliest time of the timers that this act set."""
     letters: bool = False
     """A letter was written, which the deliverer must send."""
+    listening: set[int] = field(default_factory=set)
+    """The members whose live listener is another one now."""
+    spent: dict[int, Spent] = field(default_factory=dict)
+    """What members sent to another server, by member."""
+    are_lost: bool = False
+    """What another server did is not known: everything that waits or follows something must look again."""
+    is_cut_off: bool = False
+    """The database cannot be reached: every open call and stream ends."""
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Changed standings and revoked tokens, which are written to the control journal before the reply."""
 

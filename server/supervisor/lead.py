@@ -4,13 +4,12 @@ from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Writing
 
 
-def lead(tx: Writing, holder: str) -> int | None:
-    """Take or renew the lease; returns its fence, or None if another supervisor holds it.
+def lead(tx: Writing, holder: str, seconds: float) -> int | None:
+    """Take or renew the lease of so many seconds; returns its fence, or None if another supervisor holds it.
 
     It is renewed only in its second half, so most ticks do not write it.
     """
     row = tx.only(SupervisorRow, "supervisor")
-    seconds = tx.settings.supervisor_seconds
     if row.holder == holder:
         if row.until - tx.now < seconds / 2:
             tx.run("keep_supervisor", until=tx.now + seconds)

@@ -48,6 +48,8 @@ class Supervisor:
         self.door, self._store, self._watch = door, store, watch
         self._settings, self._metrics = settings, metrics
         self._holder = holder
+        self.lease_seconds = settings.supervisor_seconds
+        """How long the lease lasts: another server waits for so long before it takes over."""
         self._next = math.inf
         self._steps = watch.steps
         self._looks_late = True
@@ -104,9 +106,9 @@ class Supervisor:
             rows = await self._store.look_up(_due_now)
             if not rows:
                 return await self._store.look_up(_next_due)
-            fence = await self.door.act_as_room(lambda tx: lead(tx, self._holder))
+            fence = await self.door.act_as_room(lambda tx: lead(tx, self._holder, self.lease_seconds))
             if fence is None:
-                return self._watch() + self._settings.supervisor_seconds
+                return self._watch() + self.lease_seconds / 4
             await asyncio.gather(*(self.do(due, fence) for due in rows))
         return self._watch()
 

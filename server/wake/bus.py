@@ -43,6 +43,16 @@ class Bus:
         for event in self._waiting.get(member, ()):
             event.set()
 
+    def nudge_all(self) -> None:
+        """Wake every call that waits: nobody knows what was missed."""
+        for member in list(self._waiting):
+            self.nudge(member)
+
+    @property
+    def open_members(self) -> set[int]:
+        """The members that have a call or a stream open now."""
+        return set(self._open)
+
     @contextmanager
     def running(self, member: int) -> Iterator[anyio.CancelScope]:
         """Run a call or stream that a pause or kill of the member ends; the scope says whether that happened."""

@@ -10,7 +10,7 @@ polls write nothing. A listener whose fence is no longer the stored one is super
 import contextlib
 import math
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -184,6 +184,18 @@ class Listeners:
             raise
         return mine
 
+    def listening_members(self) -> set[int]:
+        """The members that listen on this server now."""
+        waiting = {member for member, live in self._live.items() if live.waits}
+        return waiting | {member for member, count in self._people.items() if count}
+
+    async def look_again(self, members: Iterable[int]) -> None:
+        """Supersede the listeners of these members that a newer one on another server has replaced."""
+        for member in members:
+            live = self._live.get(member)
+            if live is not None and live.waits and not await self._is_stored(member, live):
+                self._end(member, live)
+
     def leave(self, mine: Listening, is_answered: bool = False) -> None:
         """Stop listening. `is_answered`: the call got its answer, so the listener calls again soon."""
         live = mine.live
@@ -328,6 +340,7 @@ class Stored:
             server=self.server,
             began_at=self.began_at,
         )
+        tx.effects.listening.add(member)
         return tx.number("listener_fence", member=member)
 
     def is_older(self, row: ListenerRow) -> bool:

@@ -144,6 +144,10 @@ class Push:
         if self._queue:
             self._give_turns()
 
+    def all_changed(self) -> None:
+        """Note that any topic may have changed: nobody knows what was missed."""
+        self.changed(list(self._following))
+
     async def due(self, listener: Follower) -> set[str]:
         """Wait for a change and a turn; returns the topics that changed since the last turn.
 

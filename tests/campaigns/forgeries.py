@@ -32,6 +32,7 @@ from teamroom.server.record.keys import RoomKey
 from teamroom.server.record.seal import HISTORY, parse_seal
 from teamroom.server.record.sealed import Seal, sign
 from teamroom.server.refusals import Refusal
+from teamroom.server.rules.chain import entry_hash
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import StorageError
@@ -110,7 +111,7 @@ def chain_again(database: Database) -> None:
     for seq, row in enumerate(rows, 1):
         digest = chain.content_digest(row["salt"], row["summary"], row["detail"])
         header = (seq, *(row[name] for name in chain.HEADER[1:]))
-        previous = chain.entry_hash(previous, header, digest)
+        previous = entry_hash(previous, header, digest)
         values = (seq, digest, previous, -row["seq"])
         database.execute("update log set seq = ?, digest = ?, hash = ? where seq = ?", values)
     database.execute("update head set seq = ?, hash = ?", (seq, previous))

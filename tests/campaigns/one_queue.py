@@ -10,9 +10,9 @@ from teamroom.server.app import MakeContext
 from teamroom.server.http import turns
 from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Reading
+from teamroom.server.store.writer import Writer
 from tests.campaigns.twin_server import run
 
 T = TypeVar("T")

@@ -24,9 +24,9 @@ from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
+from teamroom.server.store import writer as writers
 from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.sqlite import commit as commits
-from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context

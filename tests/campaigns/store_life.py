@@ -24,8 +24,8 @@ from unittest.mock import patch
 from teamroom.server.app import Room, sqlite_engine
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
+from teamroom.server.store import writer as writers
 from teamroom.server.store.sqlite import commit as commits
-from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.statements import sqlite_statements
 from tests.campaigns.stored_acts import Wanted, everybody_acts

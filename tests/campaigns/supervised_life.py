@@ -22,8 +22,8 @@ from teamroom.server.acts.reminders import reminders
 from teamroom.server.app import Room
 from teamroom.server.facts.timers import Timer
 from teamroom.server.settings import Settings
+from teamroom.server.store import writer as writers
 from teamroom.server.store.sqlite import commit as commits
-from teamroom.server.store.sqlite import writer as writers
 from teamroom.server.store.transaction import Writing
 from teamroom.server.supervisor import loop
 from tests.campaigns.store_life import CHECKPOINT_COMMITS, PLACES, Watched, serve

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.app import MakeContext
+from teamroom.server.store.batches import Job
 from teamroom.server.store.engine import CarryOut
-from teamroom.server.store.sqlite.commit import Committer, Job
+from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Head

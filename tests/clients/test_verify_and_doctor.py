@@ -13,6 +13,7 @@ import pytest
 
 from teamroom.clients.doctor.machine import has_wal_reset_fix
 from teamroom.clients.local.verify import verified
+from teamroom.server.rules.chain import entry_hash
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom, running_room
 from tests.support.shells import TOKEN, Done, Shell, free_port
@@ -52,7 +53,7 @@ def rewrite_chain(folder: Path, at: int) -> None:
         for row in database.execute("select * from log where seq >= ? order by seq", (at,)).fetchall():
             digest = log.content_digest(row["salt"], row["summary"], row["detail"])
             names = ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome")
-            previous = log.entry_hash(previous, tuple(row[name] for name in names), digest)
+            previous = entry_hash(previous, tuple(row[name] for name in names), digest)
             database.execute("update log set digest = ?, hash = ? where seq = ?", (digest, previous, row["seq"]))
         database.execute("update head set hash = ?", (previous,))
     database.close()

@@ -140,6 +140,7 @@ def asked_for(*names: object) -> list[Requirement]:
 LOCKS = {
     "requirements.lock": asked_for(*PROJECT["dependencies"]),
     "requirements-build.lock": asked_for(*PYPROJECT["build-system"]["requires"], *GROUPS["build"]),
+    "requirements-postgres.lock": asked_for(*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["postgres"]),
     "requirements-notify.lock": asked_for(*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["notify"]),
     "requirements-dev.lock": asked_for(*PROJECT["dependencies"], *GROUPS["dev"]),
 }

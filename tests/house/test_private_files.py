@@ -65,6 +65,7 @@ ALLOWED: dict[str, str] = {
     "server/own_socket.py reachable": "a link in a new folder, for a shorter path to a socket that was judged",
     "server/restore.py _sync": "a folder or file of this folder, only to sync it",
     "server/restore.py _put_in_place": "a second name for the database, which was judged",
+    "server/store/postgres/connect.py migrate": "a migration, which is part of the package",
     "server/store/sqlite/connect.py _connect": "SQLite opens it; check_database judged it",
     "server/store/sqlite/connect.py migrate": "a migration, which is part of the package",
     "server/store/sqlite/copy.py copy_database": "SQLite opens a copy that was just created",
@@ -72,7 +73,7 @@ ALLOWED: dict[str, str] = {
     "server/store/sqlite/rebuild.py _copy": "SQLite opens a copy that was just created",
     "server/store/sqlite/rebuild.py _sync": "the copy, or its folder, only to sync it",
     "server/store/sqlite/store.py open": "the reserve, which opens its file with open_private",
-    "server/store/sqlite/writer.py _serve": "the committer, which connects with connect_writer",
+    "server/store/writer.py _serve": "the committer, which connects with connect_writer",
     "server/store/statements.py read_statements": "statements, which are part of the package",
 }
 """Functions that open something else, and what."""

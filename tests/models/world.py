@@ -39,9 +39,9 @@ from teamroom.server.store.engine import CarryOut, Recover, Turn, Work
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.store import SqliteStore, in_one_transaction
-from teamroom.server.store.sqlite.writer import CHECKPOINT_COMMITS, Writer
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
+from teamroom.server.store.writer import CHECKPOINT_COMMITS, Writer
 from teamroom.server.supervisor import loop
 from teamroom.server.supervisor.loop import Supervisor
 from tests.support.rates import without_limits

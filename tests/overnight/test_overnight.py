@@ -19,6 +19,7 @@ from rich.cells import cell_len
 
 from teamroom.clients.shell.overnight import show
 from teamroom.server.record import chain as log
+from teamroom.server.rules.chain import entry_hash
 from teamroom.server.rules.overnight import LINES
 from teamroom.server.store.engine import DiskFullError
 from teamroom.server.store.folder import DATABASE
@@ -280,7 +281,7 @@ def entry(head: dict[str, Any], random: Random, agents: list[RosterRow], number:
     salt, summary = f"{number:032x}", f"@{agent.name} {act}: entry {number}"
     digest = log.content_digest(salt, summary, "{}")
     header = (head["seq"] + 1, head["epoch"], at, actor, owner, act, subject, "ok")
-    head |= {"seq": head["seq"] + 1, "hash": log.entry_hash(head["hash"], header, digest)}
+    head |= {"seq": head["seq"] + 1, "hash": entry_hash(head["hash"], header, digest)}
     names = ("seq", "epoch", "at", "actor", "owner", "act", "subject", "outcome")
     content = {"summary": summary, "detail": "{}", "salt": salt, "digest": digest, "hash": head["hash"]}
     return {**dict(zip(names, header, strict=True)), **content}

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from teamroom.server.settings import Settings
+from teamroom.server.store.batches import Job
 from teamroom.server.store.engine import CarryOut, TooLargeError, Work
-from teamroom.server.store.sqlite.commit import Committer, Job
+from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.connect import connect_reader
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.steps import SteppedConnection
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from teamroom.server.store.writer import Writer
 from tests.campaigns.forgeries import TRUSTING
 from tests.campaigns.one_queue import ServesAsTheyCome
 from tests.campaigns.write_behind import AnswersFirst

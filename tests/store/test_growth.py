@@ -12,7 +12,8 @@ import pytest
 
 from teamroom.clients.local import check_folder
 from teamroom.clients.session.place import Place
-from teamroom.server.store.sqlite import commit, rebuild, writer
+from teamroom.server.store import writer
+from teamroom.server.store.sqlite import commit, rebuild
 from teamroom.server.store.sqlite.connect import connect_reader, connect_writer, migrate
 from teamroom.server.store.sqlite.copy import checked, open_to_read
 from teamroom.server.store.transaction import Writing

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from teamroom.server.store.sqlite import commit, writer
+from teamroom.server.store import writer
+from teamroom.server.store.sqlite import commit
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.transaction import Context, Writing
 from tests.support.engines import Engine, altered

@@ -6,10 +6,8 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,7 +21,6 @@ from teamroom.server.store.statements import (
     SQLITE,
     known_migrations,
     read_statements,
-    split_script,
     sqlite_statements,
 )
 from teamroom.server.store.transaction import Context
@@ -31,9 +28,6 @@ from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise
 
 pytestmark = house
-
-POSTGRES = os.environ.get("TEAMROOM_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-SCHEMA = "teamroom_test_schema"
 
 
 def test_migrations_are_numbered_without_a_gap_each_once_and_applied_once(tmp_path: Path) -> None:
@@ -189,52 +183,6 @@ def plan(folder: Path, name: str) -> list[str]:
     connection.close()
     parts = {step.partition(" ")[2] for step in steps if step.startswith(("CO-ROUTINE ", "MATERIALIZE "))}
     return [step for step in steps if step.partition("SCAN ")[2] not in parts]  # what a part found is gone through
-
-
-@pytest.fixture
-def postgres() -> Iterator[Any]:
-    """A connection to an empty schema of a PostgreSQL server; skipped, and said, where none can be reached."""
-    psycopg = pytest.importorskip("psycopg")
-    try:
-        connection = psycopg.connect(POSTGRES, connect_timeout=3, autocommit=True)
-    except psycopg.OperationalError as error:
-        pytest.skip(
-            f"no PostgreSQL at TEAMROOM_TEST_POSTGRES ({error.__class__.__name__}): the shared SQL is unchecked"
-        )
-    with connection:
-        connection.execute(f"drop schema if exists {SCHEMA} cascade")
-        connection.execute(f"create schema {SCHEMA}")
-        connection.execute(f"set search_path to {SCHEMA}")
-        yield connection
-        connection.execute(f"drop schema {SCHEMA} cascade")
-
-
-@pytest.mark.postgres
-def test_postgresql_takes_the_schema_and_every_shared_statement(postgres: Any) -> None:
-    shared = read_statements(SHARED)
-    postgres.execute(shared["create_migrations"])
-    for path in known_migrations().values():
-        for statement in split_script(path.read_text()):
-            postgres.execute(statement.replace("integer primary key", "bigint primary key"))
-    for name, statement in shared.items():
-        numbered, names = _numbered(statement)
-        if name == "create_migrations":
-            continue
-        postgres.execute(f"prepare {name} as {numbered}")
-        types = postgres.execute("select parameter_types from pg_prepared_statements where name = %s", [name])
-        assert len(types.fetchone()[0]) == len(names), name
-
-
-def _numbered(statement: str) -> tuple[str, list[str]]:
-    """A statement with PostgreSQL's own placeholders."""
-    names: list[str] = []
-
-    def place(found: re.Match[str]) -> str:
-        if found.group(1) not in names:
-            names.append(found.group(1))
-        return f"${names.index(found.group(1)) + 1}"
-
-    return re.sub(r"(?<!:):([a-z_]+)", place, statement), names
 
 
 async def test_a_store_that_closes_while_a_reader_opens_waits_for_its_thread(tmp_path: Path) -> None:

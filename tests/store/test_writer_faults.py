@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from teamroom.server.store.batches import Job
 from teamroom.server.store.engine import DiskFullError, QueueFullError, StorageError
-from teamroom.server.store.sqlite.commit import Job
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Writing
+from teamroom.server.store.writer import Writer
 from tests.campaigns.invariants import chain_faults
 from tests.campaigns.write_behind import AnswersFirst
 from tests.support.bounds import BOUND_SECONDS

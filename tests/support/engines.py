@@ -2,20 +2,29 @@
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pytest
+
 from teamroom.server.app import ChooseEngine, sqlite_engine
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_writer as connect_writer_of_postgres
+from teamroom.server.store.postgres.connect import migrate as migrate_postgres
+from teamroom.server.store.postgres.store import PostgresStore
+from teamroom.server.store.postgres.translate import translate
 from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.sqlite.store import MakeCommitter, MakeWriter, SqliteStore
-from teamroom.server.store.sqlite.writer import Writer
-from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
+from teamroom.server.store.writer import Writer
 from tests.campaigns.invariants import rows
+from tests.support.postgres import address_of, connected, drop_databases, require_server
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,18 @@ class Engine:
     """Whether anything that the engine keeps in a place still contains these bytes."""
     refused_statements: Callable[[Path, Mapping[str, str]], dict[str, str]]
     """Which of these statements the engine cannot prepare on a room of this release in an empty place, and why."""
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of this engine, with which the contract's tests run."""
+    too_many: int = 200_000
+    """How far a statement counts that takes more than one act may, with these settings."""
+
+    marks: Sequence[Any] = ()
+    """Marks of the tests that run on it."""
+    require: Callable[[], object] = lambda: None
+    """Skips the test where the engine has no server."""
+    clean_up: Callable[[], object] = lambda: None
+    """Removes what a test left in the engine's server."""
 
     def __str__(self) -> str:
         return self.name
@@ -60,7 +81,60 @@ def _change(place: Path, statement: str) -> None:
 
 SQLITE = Engine("sqlite", sqlite_engine, rows, _change, _holds, _refused_statements)
 
-ENGINES = (SQLITE,)
+
+def _postgres_engine(folder: Path, make_context: Any, carry_out: Any) -> PostgresStore:
+    return PostgresStore(Address.parse(address_of(folder)), make_context(postgres_statements()), carry_out)
+
+
+def _look_in_postgres(place: Path, statement: str) -> list[Any]:
+    with connected(place) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def _change_in_postgres(place: Path, statement: str) -> None:
+    with connected(place) as connection:
+        connection.execute(statement.encode())
+
+
+def _postgres_holds(place: Path, content: bytes) -> bool:
+    """Whether any row of any table contains the words. What PostgreSQL keeps of earlier rows is not the room's."""
+    with connected(place) as connection:
+        tables = connection.execute("select tablename from pg_tables where schemaname = current_schema()").fetchall()
+        holding = "select 1 from {} as row where position(%s in row::text) > 0"
+        return any(
+            connection.execute(holding.format(table["tablename"]).encode(), [content.decode()]).fetchone()
+            for table in tables
+        )
+
+
+def _refused_by_postgres(place: Path, statements: Mapping[str, str]) -> dict[str, str]:
+    refused = {}
+    with closing(connect_writer_of_postgres(Address.parse(address_of(place)), 60)) as session:
+        migrate_postgres(session, 0.0)
+        for name, text in statements.items():
+            try:
+                if not text.startswith("create"):
+                    session.script(f"prepare refused as {translate(text).text.decode()}; deallocate refused")
+            except psycopg.Error as error:
+                refused[name] = str(error)
+    return refused
+
+
+POSTGRES = Engine(
+    "postgres",
+    _postgres_engine,
+    _look_in_postgres,
+    _change_in_postgres,
+    _postgres_holds,
+    _refused_by_postgres,
+    settings={"act_read_seconds": 0.3, "read_seconds": 10},
+    too_many=1_500_000,
+    marks=(pytest.mark.postgres,),
+    require=require_server,
+    clean_up=drop_databases,
+)
+
+ENGINES = (SQLITE, POSTGRES)
 
 
 def sqlite_with(make_committer: MakeCommitter = Committer, make_writer: MakeWriter = Writer) -> Engine:

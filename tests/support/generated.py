@@ -20,7 +20,7 @@ from mcp.types import Prompt
 
 from teamroom.clients.local.demo.clock import STORY_SECONDS
 from teamroom.clients.shell.demo import NAME_CELLS, Screen
-from teamroom.server.settings import Settings
+from teamroom.server.settings import Settings, shown
 from tests.bench.schemas import characters
 from tests.harness import told
 from tests.house.attacks import ATTACKS, row
@@ -77,7 +77,7 @@ def settings() -> str:
         bounds = {type(bound).__name__: bound for bound in field.metadata}
         low, high = getattr(bounds.get("Ge"), "ge", None), getattr(bounds.get("Le"), "le", None)
         between = f"{low:,} to {high:,}" if low is not None and high is not None else ""
-        default = json.dumps(field.get_default(call_default_factory=True))
+        default = json.dumps(shown(name, field.get_default(call_default_factory=True)))
         rows.append((f"`{name}`", f"`{default}`", between, field.description or ""))
     return table(("setting", "default", "from … to", "what it controls"), rows)
 

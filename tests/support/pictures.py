@@ -132,7 +132,7 @@ STEPS = (
     Step("server.http.transports.Transports", "gives the request to the MCP SDK"),
     Step("tools.serve.ToolServer.call", "validates the arguments"),
     Step("server.door.door.Door.act", "makes the act one function of one transaction"),
-    Step("server.store.sqlite.writer.Writer.run", "queues it for the writer's thread"),
+    Step("server.store.writer.Writer.run", "queues it for the writer's thread"),
     Step("server.rules.standing.decide", "decides whether the caller may act now"),
     Step("server.acts.messages.messages.post_message", "carries out the act"),
     Step("server.record.chain.append", "appends the receipt to the log"),

@@ -185,7 +185,7 @@ def make_store(
 ) -> Store:
     """A store that is not open yet, in a folder that is made if there is none."""
     data_folder.make_private(folder)
-    found = Settings(**{"batch_seconds": 1, **settings})
+    found = Settings(**{"batch_seconds": 1, **engine.settings, **settings})
 
     def context(statements: Mapping[str, str]) -> Context:
         known = {**statements, **TEST_STATEMENTS}

@@ -6,32 +6,21 @@ and refused. If SQLite itself ends a batch (a full disk rolls back released save
 On a full disk, the reserve is released, and only the acts that it is kept for run until there is space again.
 """
 
-import asyncio
 import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from teamroom.server.store.engine import (
-    CHANGED,
-    ROOMS_TURN,
-    DamagedError,
-    DiskFullError,
-    Recover,
-    TooLargeError,
-    Turn,
-    Work,
-)
+from teamroom.server.store.batches import BatchCommitter, Job
+from teamroom.server.store.engine import CHANGED, DamagedError, DiskFullError, StorageError, TooLargeError, Work
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import INCREMENTALLY, connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.steps import SteppedConnection
-from teamroom.server.store.transaction import Context, Effects, Head, Writing
+from teamroom.server.store.transaction import Context, Head, Writing
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -58,57 +47,24 @@ RETURNED_PAGES, KEPT_SHARE = 1024, 16
 """Pages that one step gives back to the disk. Of its pages, a file keeps one in so many free, for what comes."""
 
 
-@dataclass(slots=True)
-class Job:
-    """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
-
-    work: Work
-    recover: Recover
-    answer: asyncio.Future[tuple[Any, int]]
-    """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
-    when_full: bool = False
-    turn: Turn = ROOMS_TURN
-    result: Any = None
-    error: Exception | None = None
-    effects: Effects | None = None
-    seq: int = 0
-
-    def clear(self) -> None:
-        """Drop what an attempt left that was not committed."""
-        self.result, self.error, self.effects = None, None, None
-
-    def fail(self, error: Exception) -> None:
-        """SQLite did not carry the act out."""
-        self.clear()
-        self.error = as_storage_error(error)
-        if not isinstance(self.error, DiskFullError):  # a full disk is logged once, where the reserve is released
-            log.error("the store failed", exc_info=error)
-
-
-class Committer:
+class Committer(BatchCommitter):
     """The connection that writes, and the steps of a commit. One thread uses it."""
+
+    engine_errors = (sqlite3.Error,)
 
     connection: sqlite3.Connection
     stepped: SteppedConnection
     """The same connection, as acts use it."""
 
     def __init__(self, path: Path, context: Context, reserve: Reserve) -> None:
+        super().__init__(context)
         self._path = path
         self._log = f"{path}-wal"
-        self.context = context
         self._statements = context.statements
         self._reserve = reserve
-        self._batch_acts = context.settings.batch_acts
-        self._batch_seconds = context.settings.batch_seconds
-        self.damage: str | None = None
-        """What is wrong with the database. Nothing is written to a damaged one."""
-        self.commits = 0
-        self.committed: Head | None = None
+        self.changes = 0
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
-        self.last: Head | None = None
-        """The head as this server last read or wrote it; None while there is none."""
-        self.is_to_be_scrubbed = False
         self._has_unindexed = True
         """Whether there may be tasks that the index does not have."""
         self._untidy: dict[str, bool] = {}
@@ -132,61 +88,6 @@ class Committer:
         """Checkpoint, and disconnect."""
         self.checkpoint("checkpoint_and_cut")
         self.connection.close()
-
-    def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
-        """Run acts in one transaction until none waits or a bound is reached; returns them, each with its outcome."""
-        batch: list[Job] = []
-        job: Job | None = first
-        end = time.monotonic() + self._batch_seconds
-        try:
-            opened = self._begin()
-            head = opened.copy()
-            while job is not None:
-                batch.append(job)
-                self.run_act(job, head)
-                is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
-                job = None if is_over else next_job()
-            self.commit(batch, opened, head)
-        except Exception as error:
-            self._abandon()
-            batch = batch or [first]
-            self._note_damage(error)
-            if len(batch) == 1 and not self._may_run_again(first, error):
-                first.fail(error)
-            else:
-                for job in batch:
-                    self.commit_alone(job)
-        return batch
-
-    def commit_alone(self, job: Job) -> None:
-        """Run an act again, in a transaction without others."""
-        job.clear()
-        try:
-            opened = self._begin()
-            head = opened.copy()
-            self.run_act(job, head)
-            self.commit([job], opened, head)
-        except Exception as error:
-            self._abandon()
-            self._note_damage(error)
-            if self._may_run_again(job, error):
-                self.commit_alone(job)
-            else:
-                job.fail(error)
-
-    def run_act(self, job: Job, head: Head) -> None:
-        """Run one act in its savepoint. `head` is changed in place, or restored if the act is undone."""
-        if job.answer.cancelled():
-            return
-        if not job.when_full and not self._reserve.take():
-            job.error = DiskFullError(self._reserve.wanted())
-            return
-        try:
-            self.attempt(job, head, job.work)
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            self._recover(job, head, error)
 
     def attempt(self, job: Job, head: Head, work: Work) -> None:
         """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
@@ -230,9 +131,8 @@ class Committer:
         self._execute("commit")
         self.last = head.copy()
         self.commits += 1
-        for job in batch:
-            if job.effects is not None and job.effects.journal:
-                self.context.write_down(job.effects)
+        self.changes += 1
+        self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
         if head != opened:
@@ -284,6 +184,7 @@ class Committer:
         self._execute("begin_write")
         self._index_tasks(0)
         self._execute("commit")
+        self.changes += 1
         return True
 
     def _rest_log(self) -> bool:
@@ -370,13 +271,15 @@ class Committer:
             raise DamagedError(CHANGED)
         return head
 
-    def _recover(self, job: Job, head: Head, first: Exception) -> None:
-        try:
-            self.attempt(job, head, lambda tx: job.recover(tx, first))
-        except sqlite3.Error:
-            raise
-        except Exception as error:
-            job.error = error
+    def _refuse(self, job: Job) -> bool:
+        """Whether the disk is full, and the act may not use the reserve."""
+        if job.when_full or self._reserve.take():
+            return False
+        job.error = DiskFullError(self._reserve.wanted())
+        return True
+
+    def _as_storage_error(self, error: Exception) -> StorageError:
+        return as_storage_error(error)
 
     def _mark(self) -> None:
         """Begin the savepoint of an act."""

@@ -8,20 +8,17 @@ its reader and its member's turn stay taken.
 import asyncio
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Set
 from functools import partial
 from typing import Any, TypeVar
 
 import aiosqlite
 
-from teamroom.server.store.engine import QueueFullError, ReadEndedError, StorageError, TooLargeError
+from teamroom.server.store.engine import ReadEndedError, StorageError, TooLargeError
 from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.store.turns import ReadTurns
 
 T = TypeVar("T")
-
-WAITING_READS = 64
-"""How many reads of one member wait; another one is refused."""
 
 INTERRUPT_AGAIN_SECONDS = 0.05
 """An interrupt that falls between two statements is lost, so it is repeated until the read has ended."""
@@ -115,8 +112,7 @@ class Readers:
         self._open: list[Reader] = []
         self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
         self._running: dict[asyncio.Task[Any], RunningRead] = {}
-        self._lines: dict[int, deque[asyncio.Future[None]]] = {}
-        """For each member that reads, the reads that wait for its turn."""
+        self._turns = ReadTurns()
 
     @property
     def busy(self) -> int:
@@ -137,11 +133,11 @@ class Readers:
 
         Raises TooLargeError, ReadEndedError, QueueFullError, sqlite3.Error, and what `work` raises.
         """
-        await self._take_turn(member)
+        await self._turns.take(member)
         try:
             reader = await self._free.get()
         except BaseException:
-            self._pass_turn(member)
+            self._turns.give(member)
             raise
         running = reader.begin(member)
         thread = asyncio.ensure_future(reader.run(work, running))
@@ -172,39 +168,10 @@ class Readers:
         for reader in self._open:
             await reader.close()
 
-    async def _take_turn(self, member: int | None) -> None:
-        if member is None:
-            return
-        if (line := self._lines.get(member)) is None:
-            self._lines[member] = deque()
-            return
-        if len(line) >= WAITING_READS:
-            raise QueueFullError
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.append(turn)
-        try:
-            await turn
-        except BaseException:
-            if turn in line:
-                line.remove(turn)
-            elif not turn.cancelled():  # it had its turn already
-                self._pass_turn(member)
-            raise
-
-    def _pass_turn(self, member: int | None) -> None:
-        if member is None:
-            return
-        line = self._lines[member]
-        while line:
-            if not (turn := line.popleft()).done():
-                turn.set_result(None)
-                return
-        del self._lines[member]
-
     def _close(self, reader: Reader, thread: asyncio.Task[Any]) -> None:
         running = self._running.pop(thread)
         running.close()
         if not thread.cancelled():
             thread.exception()  # a caller that left does not ask for it
         self._free.put_nowait(reader)
-        self._pass_turn(running.member)
+        self._turns.give(running.member)

@@ -7,8 +7,9 @@ measure the work, never the machine: a crowded machine refuses nothing that an i
 import math
 import sqlite3
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
+
+from teamroom.server.store.statements import is_select
 
 COUNTED_STEPS = 10_000
 """SQLite reports every so many steps of a statement. An act may take this much more than its budget."""
@@ -74,9 +75,3 @@ class SteppedConnection:
             return False
         self._left -= COUNTED_STEPS
         return self._left < 0
-
-
-@cache
-def is_select(sql: str) -> bool:
-    """Whether a statement only reads."""
-    return sql.lstrip().lower().startswith(("select", "with"))

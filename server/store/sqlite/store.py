@@ -27,8 +27,8 @@ from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
 from teamroom.server.store.sqlite.reads import Reads
 from teamroom.server.store.sqlite.rebuild import rebuild
 from teamroom.server.store.sqlite.reserve import Reserve
-from teamroom.server.store.sqlite.writer import Writer
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from teamroom.server.store.writer import Writer
 
 T = TypeVar("T")
 
@@ -177,6 +177,11 @@ class SqliteStore:
         return self.committer.commits
 
     @property
+    def changes(self) -> int:
+        """How many transactions have changed what reads find."""
+        return self.committer.changes
+
+    @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
         return self.committer.committed
@@ -220,6 +225,11 @@ class AttachedStore:
     def waiting(self) -> int:
         """How many acts of all event loops wait for the writer."""
         return self._store.waiting
+
+    @property
+    def changes(self) -> int:
+        """How many transactions have changed what reads find."""
+        return self._store.changes
 
     async def close(self) -> None:
         """Close the connections of this loop."""

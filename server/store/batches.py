@@ -1,0 +1,210 @@
+"""Runs acts in batches: many in one transaction, each of which is undone alone if it fails. Engines build on it.
+
+If the engine itself ends a batch, each act runs again alone. The writer has the thread and answers the callers.
+"""
+
+import asyncio
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from teamroom.server.store.engine import (
+    ROOMS_TURN,
+    DiskFullError,
+    OutcomeUnknownError,
+    Recover,
+    StorageError,
+    Turn,
+    Work,
+)
+from teamroom.server.store.transaction import Context, Effects, Head
+
+log = logging.getLogger("teamroom.store")
+
+
+@dataclass(slots=True)
+class Job:
+    """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
+
+    work: Work
+    recover: Recover
+    answer: asyncio.Future[tuple[Any, int]]
+    """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
+    when_full: bool = False
+    turn: Turn = ROOMS_TURN
+    result: Any = None
+    error: Exception | None = None
+    effects: Effects | None = None
+    seq: int = 0
+
+    def clear(self) -> None:
+        """Drop what an attempt left that was not committed."""
+        self.result, self.error, self.effects = None, None, None
+
+
+class BatchCommitter(ABC):
+    """The connection that writes, and the steps of a commit. One thread uses it."""
+
+    engine_errors: ClassVar[tuple[type[Exception], ...]]
+    """The errors with which the engine ends a transaction."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._batch_acts = context.settings.batch_acts
+        self._batch_seconds = context.settings.batch_seconds
+        self.damage: str | None = None
+        """What is wrong with the database. Nothing is written to a damaged one."""
+        self.commits = 0
+        self.committed: Head | None = None
+        self.last: Head | None = None
+        """The head as this server last read or wrote it; None while there is none."""
+        self.is_to_be_scrubbed = False
+        """Whether redacted content is still where the engine keeps what it has not copied yet."""
+
+    # -------------------------------------------------------------- what each engine does in its own way
+
+    @abstractmethod
+    def open(self) -> None:
+        """Connect. Raises an error of the engine."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect."""
+
+    @abstractmethod
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        """Run a function so that it can be undone alone, and undo it if it raises.
+
+        Raises TooLargeError if the SELECTs of the function take more than an act may; the batch goes on.
+        """
+
+    @abstractmethod
+    def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
+        """Save the head, and commit; `opened` is the head as the transaction found it."""
+
+    @abstractmethod
+    def _begin(self) -> Head:
+        """Begin a transaction, and lock the head. Raises DamagedError, or an error of the engine."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Undo the transaction, if there is one."""
+
+    @abstractmethod
+    def _as_storage_error(self, error: Exception) -> StorageError:
+        """The error of the contract for a failure of the engine."""
+
+    @abstractmethod
+    def _note_damage(self, error: Exception) -> None:
+        """Note an error that shows damage."""
+
+    def _refuse(self, job: Job) -> bool:
+        """Refuse an act that cannot be carried out now, before it begins; returns whether it was refused."""
+        return False
+
+    def _may_run_again(self, job: Job, error: Exception) -> bool:
+        """Whether an act that failed for this reason can run again at once."""
+        return False
+
+    # -------------------------------------------------------------- between commits
+
+    def is_checkpoint_due(self) -> bool:
+        """Whether the engine must tidy up now, under load too."""
+        return False
+
+    @abstractmethod
+    def checkpoint(self, how: str) -> None:
+        """Tidy up what commits leave behind; `how` names a statement."""
+
+    def rest(self) -> bool:
+        """Use the time in which nothing waits; returns whether all is done."""
+        return True
+
+    def scrub(self) -> None:
+        """Take one step to remove what still holds redacted content."""
+        self.is_to_be_scrubbed = False
+
+    # -------------------------------------------------------------- batches
+
+    def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
+        """Run acts in one transaction until none waits or a bound is reached; returns them, each with its outcome."""
+        batch: list[Job] = []
+        job: Job | None = first
+        end = time.monotonic() + self._batch_seconds
+        try:
+            opened = self._begin()
+            head = opened.copy()
+            while job is not None:
+                batch.append(job)
+                self.run_act(job, head)
+                is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
+                job = None if is_over else next_job()
+            self.commit(batch, opened, head)
+        except OutcomeUnknownError as error:
+            self._abandon()
+            for job in batch:
+                self._fail(job, error)
+        except Exception as error:
+            self._abandon()
+            batch = batch or [first]
+            self._note_damage(error)
+            if len(batch) == 1 and not self._may_run_again(first, error):
+                self._fail(first, error)
+            else:
+                for job in batch:
+                    self.commit_alone(job)
+        return batch
+
+    def commit_alone(self, job: Job) -> None:
+        """Run an act again, in a transaction without others."""
+        job.clear()
+        try:
+            opened = self._begin()
+            head = opened.copy()
+            self.run_act(job, head)
+            self.commit([job], opened, head)
+        except OutcomeUnknownError as error:
+            self._abandon()
+            self._fail(job, error)
+        except Exception as error:
+            self._abandon()
+            self._note_damage(error)
+            if self._may_run_again(job, error):
+                self.commit_alone(job)
+            else:
+                self._fail(job, error)
+
+    def run_act(self, job: Job, head: Head) -> None:
+        """Run one act. `head` is changed in place, or restored if the act is undone."""
+        if job.answer.cancelled() or self._refuse(job):
+            return
+        try:
+            self.attempt(job, head, job.work)
+        except self.engine_errors:
+            raise
+        except Exception as error:
+            self._recover(job, head, error)
+
+    def _recover(self, job: Job, head: Head, first: Exception) -> None:
+        try:
+            self.attempt(job, head, lambda tx: job.recover(tx, first))
+        except self.engine_errors:
+            raise
+        except Exception as error:
+            job.error = error
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """The engine did not carry an act out."""
+        job.clear()
+        job.error = self._as_storage_error(error)
+        if not isinstance(job.error, DiskFullError):  # a full disk is logged once, where the reserve is released
+            log.error("the store failed", exc_info=error)
+
+    def _write_down(self, batch: list[Job]) -> None:
+        """Write outside the database what must be there before anybody is answered."""
+        for job in batch:
+            if job.effects is not None and job.effects.journal:
+                self.context.write_down(job.effects)

@@ -1,0 +1,256 @@
+"""Commits acts on PostgreSQL: many in one transaction, each in a savepoint, on this server's one writing connection.
+
+Each transaction locks the room's head row first, so acts of all servers follow one another. The entries that other
+servers wrote since must chain from the last one that this server knows. If the connection is lost in a commit, the
+entry's hash tells whether the commit took place, once the head is locked again.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from teamroom.server.clock import Moment, RoomClock
+from teamroom.server.store.batches import BatchCommitter, Job
+from teamroom.server.store.engine import (
+    CHANGED,
+    BusyError,
+    DamagedError,
+    OutcomeUnknownError,
+    StorageError,
+    UnreachableError,
+    Work,
+)
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.postgres.faults import BROKEN_RULES, as_storage_error, is_damage, is_lost
+from teamroom.server.store.postgres.follow import find_break
+from teamroom.server.store.postgres.news import News
+from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.words import as_vector
+from teamroom.server.store.rows.head import ReadHead
+from teamroom.server.store.transaction import Context, Head, Writing
+from teamroom.server.topics import BOARD
+
+log = logging.getLogger("teamroom.store")
+
+FOLLOWED_UNDER_LOCK = 512
+"""How many entries of other servers are checked while the head is locked; more are checked before it is."""
+
+RECONNECT_SECONDS = 4.0
+"""For how long a commit whose connection was lost tries to find out whether it took place."""
+
+INDEXED_TASKS = 16
+"""How many tasks one commit indexes besides those that it made."""
+
+AGAIN_SECONDS = 0.1
+"""Between two tries to connect."""
+
+
+class Committer(BatchCommitter):
+    """The connection that writes, and the steps of a commit. One thread uses it."""
+
+    engine_errors = (psycopg.Error,)
+    session: Session
+
+    def __init__(self, address: Address, context: Context, news: News) -> None:
+        super().__init__(context)
+        self._address, self._news = address, news
+        self._statements = context.statements
+        self.vouched: ReadHead | None = None
+        """The head that was vouched for before the database was opened to write."""
+        self._has_savepoint = False
+        self._again_until = 0.0
+        self._has_unindexed = True
+        """Whether there may be tasks whose words are not written."""
+
+    def open(self) -> None:
+        """Connect. Raises psycopg.Error."""
+        self._connect()
+        row = self.session.execute(self._statements["lock_head"], {}).fetchone()
+        self.last = None if row is None else Head(*row)
+        if self.vouched is not None and (self.last is None or self.last.seq < self.vouched.seq):
+            self.damage = CHANGED
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.session.close()
+
+    def _connect(self) -> None:
+        self.session = connect_writer(self._address, self.context.settings.act_read_seconds)
+        self._news.find_channel(self.session)
+
+    # -------------------------------------------------------------- the transaction
+
+    def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
+        """Run acts in one transaction; those whose connection is lost before the commit run again, for a while."""
+        self._again_until = time.monotonic() + RECONNECT_SECONDS / 2
+        return super().commit_batch(first, next_job)
+
+    def _may_run_again(self, job: Job, error: Exception) -> bool:
+        if not is_lost(error) or time.monotonic() >= self._again_until:
+            return False
+        time.sleep(AGAIN_SECONDS)
+        return True
+
+    def _begin(self) -> Head:
+        if self.damage is not None:
+            raise DamagedError(self.damage)
+        if not self.session.is_alive():
+            self.session.close()
+            self._connect()
+        head = self._lock_head()
+        while head.seq - (self.last or head).seq > FOLLOWED_UNDER_LOCK:
+            self._abandon()
+            self._follow(head)
+            head = self._lock_head()
+        self._follow(head)
+        self._has_savepoint = False
+        return head
+
+    def _lock_head(self) -> Head:
+        """Begin a transaction, and lock the head row. Raises DamagedError if there is none."""
+        row = self.session.script(self._statements["begin_write"]).fetchone()
+        if row is None:
+            self.damage = CHANGED
+            raise DamagedError(CHANGED)
+        *columns, wall = row
+        head = Head(*columns)
+        if isinstance(self.context.clock, RoomClock):
+            self.context.clock.agree(Moment(head.room_at, head.ahead), wall)
+        return head
+
+    def _follow(self, head: Head) -> None:
+        """Check what other servers wrote since this one wrote or read the head. Raises DamagedError."""
+        if self.last is None or head == self.last:
+            self.last = head.copy()
+            return
+        found = find_break(self.session, self.last, head, self._statements)
+        if found is not None:
+            self.damage = CHANGED
+            log.error("what other servers wrote does not follow entry %s: %s", self.last.seq, found)
+            raise DamagedError(CHANGED)
+        moved = head.seq != self.last.seq
+        self.last = head.copy()
+        if moved:
+            self.committed = head.copy()
+
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
+
+        Raises TooLargeError if the SELECTs of the function take longer than an act may; the batch goes on.
+        """
+        before = head.copy()
+        self._mark()
+        self.session.begin()
+        try:
+            tx = Writing(self.session, self.context, head, self.session.lift_limit)
+            job.result = work(tx)
+            tx.end()
+        except BROKEN_RULES as error:
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
+        except psycopg.Error:
+            raise
+        except Exception:
+            self._undo(head, before)
+            raise
+        except BaseException as error:  # a panic of compiled code must not end the thread
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke off: {error!r}") from error
+        finally:
+            self.session.end()
+        job.effects, job.seq = tx.effects, head.seq
+
+    def _mark(self) -> None:
+        """Begin the savepoint of an act."""
+        self.session.script(self._statements["next_savepoint" if self._has_savepoint else "savepoint"])
+        self._has_savepoint = True
+
+    def _undo(self, head: Head, before: Head) -> None:
+        self.session.script(self._statements["undo"])
+        head.restore(before)
+
+    def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
+        """Save the head, tell other servers, and commit; `opened` is the head as the transaction found it."""
+        if head.messages != opened.messages:
+            self._index("new_messages", "index_messages", after=opened.messages, limit=head.messages - opened.messages)
+        if self._has_unindexed or any(job.effects is not None and BOARD in job.effects.changed for job in batch):
+            self._index_tasks(head.tasks - opened.tasks)
+        if head != opened:
+            self.session.execute(self._statements["save_head"], head.values())
+        effects = [job.effects for job in batch if job.effects is not None]
+        if (message := self._news.message(opened.seq, head.seq, effects, self.context.take_spent())) is not None:
+            self.session.execute(self._statements["notify"], message)
+        try:
+            self.session.script(self._statements["commit"])
+        except psycopg.OperationalError as error:
+            if not self._was_committed(head, head != opened):
+                raise
+            log.warning("the connection was lost in a commit, which took place: %s", error)
+        self.last = head.copy()
+        self.commits += 1
+        self._write_down(batch)
+        if head != opened:
+            self.committed = head.copy()
+
+    def _index_tasks(self, new: int) -> None:
+        """Write the words of the tasks that have new ones: those that this batch made, and some more."""
+        bound = new + INDEXED_TASKS
+        self._has_unindexed = self._index("unindexed_tasks", "index_tasks", limit=bound) == bound
+        self.session.execute(self._statements["note_indexed_tasks"], {"limit": bound})
+
+    def _index(self, found: str, index: str, **bound: int) -> int:
+        """Write the words of some texts, as one statement finds them and another stores them; returns how many."""
+        rows = self.session.execute(self._statements[found], bound).fetchall()
+        if rows:
+            words = [(id_, as_vector(texts)) for id_, *texts in rows]
+            self.session.execute(self._statements[index], {"rows": json.dumps(words)})
+        return len(rows)
+
+    def _was_committed(self, head: Head, has_moved: bool) -> bool:
+        """Whether a commit took place whose connection was lost. Its transaction ends before the head can be locked.
+
+        Raises OutcomeUnknownError if that cannot be found out, or the commit leaves no trace by which to know it.
+        """
+        end = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                self.session.close()
+                self._connect()
+                self._lock_head()
+                row = self.session.execute(self._statements["hash_of"], {"seq": head.seq}).fetchone()
+                self._abandon()
+                return has_moved and row is not None and row[0] == head.hash
+            except psycopg.Error as error:
+                if time.monotonic() >= end:
+                    raise OutcomeUnknownError("the connection was lost in a commit") from error
+            time.sleep(AGAIN_SECONDS)
+
+    def _abandon(self) -> None:
+        if self.session.is_open and self.session.is_in_transaction:
+            try:
+                self.session.script(self._statements["rollback"])
+            except psycopg.Error:
+                log.exception("the rollback failed")
+
+    def checkpoint(self, how: str) -> None:
+        """PostgreSQL does that itself."""
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """The database did not carry an act out. That it is busy, or does not answer, is no fault of the room's."""
+        job.clear()
+        job.error = self._as_storage_error(error)
+        if isinstance(job.error, BusyError | UnreachableError):
+            log.warning("an act was not carried out: %s", job.error)
+        else:
+            log.error("the store failed", exc_info=error)
+
+    def _as_storage_error(self, error: Exception) -> StorageError:
+        return as_storage_error(error)
+
+    def _note_damage(self, error: Exception) -> None:
+        if is_damage(error) and self.damage is None:
+            self.damage = str(error)

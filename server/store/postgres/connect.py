@@ -1,0 +1,86 @@
+"""Connections to the room's PostgreSQL database, and the migrations that update it to this release."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.translate import as_schema
+from teamroom.server.store.statements import POSTGRES, missing_migrations, postgres_statements, split_script
+
+OWN_MIGRATIONS = POSTGRES / "migrations"
+"""The part of a migration that only PostgreSQL understands, in a file of the same name. It runs after that one."""
+
+OLDEST_SERVER = 140_000
+"""The oldest PostgreSQL that is supported, as it numbers itself."""
+
+
+def connect_writer(address: Address, budget: float) -> Session:
+    """Return a connection that writes; the SELECTs of an act share `budget` seconds. Raises psycopg.Error."""
+    return _connect(address, budget, "set_up")
+
+
+def connect_reader(address: Address, budget: float) -> Session:
+    """Return a connection that cannot write; the statements of a read share `budget` seconds. Raises psycopg.Error."""
+    return _connect(address, budget, "set_up", "only_reads")
+
+
+def _connect(address: Address, budget: float, *set_up: str) -> Session:
+    connection: psycopg.Connection[Any] = psycopg.connect(address.conninfo, autocommit=True)
+    session = Session(connection, budget)
+    try:
+        for name in set_up:
+            session.script(postgres_statements()[name])
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+@contextmanager
+def snapshot(session: Session) -> Iterator[Session]:
+    """Let a block read one snapshot of the database, and no more than the session's budget."""
+    run = postgres_statements()
+    session.script(run["begin_read"])
+    session.begin()
+    try:
+        yield session
+    finally:
+        session.end()
+        if session.is_open:
+            session.script(run["rollback"])
+
+
+def has_room(session: Session) -> bool:
+    """Whether the schema of a connection holds tables of a room."""
+    return bool(session.execute(postgres_statements()["has_room"], {}).fetchall()[0][0])
+
+
+def migrate(session: Session, now: float, before: Callable[[], None] = lambda: None) -> list[str]:
+    """Apply the missing migrations, in one transaction; returns their names.
+
+    `before` runs first if the database holds a room. Raises NewerRoomError if a newer release wrote the database.
+    """
+    run = postgres_statements()
+    session.script(run["begin_migrations"])
+    try:
+        session.script(as_schema(run["create_migrations"]))
+        applied = [number for number, _ in session.execute(run["migrations"], {}).fetchall()]
+        missing = missing_migrations(applied)
+        if applied and missing and session.execute(run["read_head"], {}).fetchone() is not None:
+            before()
+        for number, path in missing.items():
+            for script in (path, OWN_MIGRATIONS / path.name):
+                for statement in split_script(script.read_text(encoding="utf-8")) if script.exists() else ():
+                    session.script(as_schema(statement))
+            about = {"number": number, "name": path.stem, "applied_at": now}
+            session.execute(run["record_migration"], about)
+        session.script(run["commit"])
+    except BaseException:
+        if session.is_open:
+            session.script(run["rollback"])
+        raise
+    return [path.stem for path in missing.values()]

@@ -1,0 +1,99 @@
+-- What only PostgreSQL understands: how connections are set up, and how transactions begin and end.
+
+-- name: set_up
+-- An act is durable once it is answered. A server that is cut off, or stands still, holds the head for three seconds.
+set client_encoding to 'utf8';
+set synchronous_commit to on;
+set lock_timeout to '1500ms';
+set idle_in_transaction_session_timeout to '3s';
+set standard_conforming_strings to on;
+set jit to off
+
+-- name: only_reads
+set default_transaction_read_only to on;
+set default_transaction_isolation to 'repeatable read'
+
+-- name: begin_write
+-- The head is locked first. What it holds then is read in a later statement, which sees what was committed by then. So
+-- does every statement of the acts that follow.
+begin isolation level read committed read write;
+select id from head where id = 1 for update;
+select epoch, seq, hash, members, messages, tasks, offers, room_at, ahead,
+    (select since from recording where recording.id = 1) as recording_since,
+    cast(extract(epoch from clock_timestamp()) as double precision) as wall
+from head
+where id = 1
+
+-- name: begin_read
+begin
+
+-- name: savepoint
+savepoint act
+
+-- name: next_savepoint
+release savepoint act;
+savepoint act
+
+-- name: undo
+rollback to savepoint act
+
+-- name: commit
+commit
+
+-- name: rollback
+rollback
+
+-- name: begin_migrations
+-- One server migrates at a time.
+begin;
+select pg_advisory_xact_lock(hashtext('teamroom ' || current_schema()))
+
+-- name: wall_clock
+-- The database's own wall clock.
+select cast(extract(epoch from clock_timestamp()) as double precision) as wall
+
+-- name: has_room
+-- Whether the schema of this connection holds tables of a room.
+select count(*) as tables from pg_tables where schemaname = current_schema() and tablename = 'head'
+
+-- name: schema
+select current_schema() as schema, current_database() as database
+
+-- name: notify
+select pg_notify(:channel, :payload)
+
+-- name: entries_between
+-- The entries that another server wrote, without their content: the chain covers its digest.
+select seq, epoch, at, actor, owner, act, subject, outcome, digest, hash
+from log
+where seq > :after
+order by seq
+limit :limit
+
+-- name: hash_of
+select hash from log where seq = :seq
+
+-- name: places
+-- Every column of every table, such as task.holder.
+select table_name || '.' || column_name as place
+from information_schema.columns
+where table_schema = current_schema()
+
+-- name: look_at_head
+-- What a server looks at once a second: the end of the log, and the room's clock.
+select seq, room_at, ahead, cast(extract(epoch from clock_timestamp()) as double precision) as wall
+from head
+where id = 1
+
+-- name: stopped_members
+-- The members that a stop binds now, and whether they were killed.
+select member, case when own_state = 'killed' then 1 else 0 end as was_killed
+from member_standing
+join member on member.id = member_standing.member
+where own_state = 'killed'
+    or (own_state = 'paused' and coalesce(own_until, 1e300) > :now)
+    or (member.kind = 'agent' and owner_state = 'paused' and coalesce(owner_until, 1e300) > :now)
+    or (member.kind = 'agent' and room_state = 'paused' and coalesce(room_until, 1e300) > :now)
+
+-- name: revoked_lately
+select id from token where revoked_at >= :since

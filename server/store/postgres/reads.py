@@ -1,0 +1,232 @@
+"""What one event loop reads with: connections for small reads, and others for large ones, each a bounded number.
+
+A read runs on a thread, because it waits for a network. It waits for a free connection for `pool_seconds` at most. A
+connection that was lost is opened again by the next read that needs it, so reads work as soon as the database does;
+psycopg's own pool would wait longer and longer between its tries.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Set
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+import psycopg
+
+from teamroom.server.store.engine import (
+    BusyError,
+    ReadEndedError,
+    StorageError,
+    TooLargeError,
+)
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, snapshot
+from teamroom.server.store.postgres.faults import as_storage_error
+from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.store.turns import ReadTurns
+
+T = TypeVar("T")
+
+SMALL_READERS = 2
+"""Connections of an event loop for small reads."""
+
+SMALL_READ_SECONDS = 0.25
+"""How long a small read may take before it counts as a large one."""
+
+
+class RunningRead:
+    """A read on its way: it waits for a connection, or runs on one."""
+
+    def __init__(self, member: int | None) -> None:
+        self.member = member
+        self.session: Session | None = None
+        self.ended: StorageError | None = None
+        """Why it was ended, if it was."""
+
+    def end(self, error: StorageError) -> None:
+        """End it with this error; the first one counts. Any thread may do this."""
+        self.ended = self.ended or error
+        if self.session is not None:
+            self.session.ended = self.ended
+
+
+class Pool:
+    """A fixed number of connections, each opened when it is first needed, and the threads that use them."""
+
+    def __init__(self, address: Address, context: Context, size: int, budget: float, name: str) -> None:
+        self._address, self._context = address, context
+        self._size, self._budget = size, budget
+        self._threads = ThreadPoolExecutor(size, name)
+        self._free: asyncio.LifoQueue[Session | None] = asyncio.LifoQueue()
+        for _ in range(size):
+            self._free.put_nowait(None)
+        self._running: dict[asyncio.Future[Any], RunningRead] = {}
+        self._is_closed = False
+
+    async def run(self, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool = True) -> T:
+        """Run a read on a free connection. Raises StorageError, and what `work` raises."""
+        session = await self._take()
+        function = partial(self._read, session, work, running, is_snapshot)
+        thread = asyncio.get_running_loop().run_in_executor(self._threads, function)
+        self._running[thread] = running
+        thread.add_done_callback(self._done)
+        try:
+            return (await asyncio.shield(thread))[0]
+        except asyncio.CancelledError:
+            running.end(ReadEndedError("its caller left"))
+            raise
+
+    def end(self, is_meant: Callable[[RunningRead], bool], error: StorageError) -> None:
+        """End the reads that are meant."""
+        for running in self._running.values():
+            if is_meant(running):
+                running.end(error)
+
+    def abandon(self) -> None:
+        """Give up the connections of the reads that run: their server does not answer."""
+        for running in self._running.values():
+            if running.session is not None:
+                running.session.is_given_up = True
+
+    async def close(self) -> None:
+        """Close every connection, once the reads that are running have ended."""
+        self._is_closed = True
+        self.end(lambda running: True, ReadEndedError("the store is closing"))
+        if self._running:
+            await asyncio.wait(set(self._running))
+        while not self._free.empty():
+            if (session := self._free.get_nowait()) is not None:
+                session.close()
+        self._threads.shutdown()
+
+    async def _take(self) -> Session | None:
+        if self._is_closed:
+            raise StorageError("the store is closed")
+        try:
+            async with asyncio.timeout(self._context.settings.pool_seconds):
+                return await self._free.get()
+        except TimeoutError:
+            raise BusyError(f"all {self._size} connections for reads are in use") from None
+
+    def _done(self, thread: asyncio.Future[tuple[Any, Session]]) -> None:
+        self._running.pop(thread)
+        session = None
+        if not thread.cancelled() and thread.exception() is None:
+            session = thread.result()[1]
+        elif not thread.cancelled() and isinstance(error := thread.exception(), _FailedError):
+            session = error.session
+        if self._is_closed and session is not None:
+            session.close()
+        else:
+            self._free.put_nowait(session)
+
+    # on a thread from here on
+
+    def _read(
+        self, session: Session | None, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool
+    ) -> tuple[T, Session]:
+        try:
+            session = self._opened(session)
+            running.session = session
+            with snapshot(session) if is_snapshot else _without_snapshot(session):
+                if running.ended is not None:
+                    raise running.ended
+                return work(Reading(session, self._context)), session
+        except Exception as error:
+            raise _FailedError(error, session if session is not None and session.is_open else None) from error
+        finally:
+            running.session = None
+
+    def _opened(self, session: Session | None) -> Session:
+        """A connection that works, as far as is known."""
+        if session is not None and session.is_alive():
+            return session
+        if session is not None:
+            session.close()
+        return connect_reader(self._address, self._budget)
+
+
+class _FailedError(Exception):
+    """A read failed; its connection goes back to the pool, unless it was lost."""
+
+    def __init__(self, error: Exception, session: Session | None) -> None:
+        super().__init__(str(error))
+        self.error, self.session = error, session
+
+
+@contextlib.contextmanager
+def _without_snapshot(session: Session) -> Any:
+    session.begin()
+    try:
+        yield session
+    finally:
+        session.end()
+
+
+class Reads:
+    """Runs the reads of one event loop. `note_failure` gets each error of PostgreSQL, which may be damage."""
+
+    def __init__(self, address: Address, context: Context, note_failure: Callable[[Exception], None]) -> None:
+        self._context, self._note_failure = context, note_failure
+        settings = context.settings
+        self._small = Pool(address, context, SMALL_READERS, SMALL_READ_SECONDS, "teamroom-small-reads")
+        self._large = Pool(address, context, settings.readers, settings.read_seconds, "teamroom-reads")
+        self._turns = ReadTurns()
+
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+        """Run a read in one snapshot: a small one passes large ones, until it turns out to be large."""
+        if is_small:
+            with contextlib.suppress(TooLargeError):
+                return await self._run(self._small, work, RunningRead(member))
+        await self._turns.take(member)
+        try:
+            return await self._run_large(work, RunningRead(member))
+        finally:
+            self._turns.give(member)
+
+    async def look_up(self, work: Callable[[Reading], T]) -> T:
+        """Run a read of one or two rows; each statement has a snapshot of its own."""
+        return await self._run(self._small, work, RunningRead(None), is_snapshot=False)
+
+    def end_reads(self, members: Set[int]) -> None:
+        """End the reads of these members that are running."""
+        error = ReadEndedError("its member was stopped")
+        for pool in (self._small, self._large):
+            pool.end(lambda running: running.member in members, error)
+
+    def abandon(self) -> None:
+        """Give up the connections that are in use: the database does not answer."""
+        self._small.abandon()
+        self._large.abandon()
+
+    async def close(self) -> None:
+        """Close every connection, once the reads that are running have ended."""
+        await self._small.close()
+        await self._large.close()
+
+    async def _run_large(self, work: Callable[[Reading], T], running: RunningRead) -> T:
+        reading = asyncio.ensure_future(self._run(self._large, work, running))
+        seconds = self._context.settings.read_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(reading)
+        except TimeoutError:
+            running.end(TooLargeError(f"it takes longer than {seconds:g} s"))
+            return await reading
+        except asyncio.CancelledError:
+            running.end(ReadEndedError("its caller left"))
+            with contextlib.suppress(Exception):
+                await reading
+            raise
+
+    async def _run(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool = True) -> T:
+        try:
+            return await pool.run(work, running, is_snapshot)
+        except _FailedError as failed:
+            error = failed.error
+            if isinstance(error, psycopg.Error):
+                self._note_failure(error)
+                raise as_storage_error(error) from error
+            raise error from error.__cause__

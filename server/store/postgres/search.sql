@@ -1,0 +1,100 @@
+-- Search by words, with PostgreSQL's full-text search: `words.py` divides texts and searches into words.
+
+-- name: new_messages
+-- The messages of this transaction, whose words are written before it is committed.
+select id, summary, text from message where id > :after order by id limit :limit
+
+-- name: index_messages
+-- Their words, as a list in JSON.
+insert into message_words (message, words)
+select cast(value ->> 0 as bigint), cast(value ->> 1 as tsvector)
+from json_array_elements(cast(:rows as json)) as found (value)
+on conflict (message) do nothing
+
+-- name: index_older_messages
+-- A room comes into PostgreSQL with its words.
+delete from message_words where message > :after and message <= :upto and false
+
+-- name: unindex_message
+-- Removes a message from the index.
+delete from message_words where message in (select id from message where seq = :seq)
+
+-- name: has_unindexed_task
+select 1 from unindexed_task limit 1
+
+-- name: unindexed_tasks
+-- The tasks whose words are new, the newest first.
+select id, title, detail from task
+where id in (select task from unindexed_task order by task desc limit :limit)
+order by id desc
+
+-- name: index_tasks
+insert into task_words (task, words)
+select cast(value ->> 0 as bigint), cast(value ->> 1 as tsvector)
+from json_array_elements(cast(:rows as json)) as found (value)
+on conflict (task) do update set words = excluded.words
+
+-- name: note_indexed_tasks
+delete from unindexed_task where task in (select task from unindexed_task order by task desc limit :limit)
+
+-- name: newest_matches
+-- The newest matches, newest first, with the beginning of what they say.
+select message.id, message.summary, substr(message.text, 1, :characters) as text
+from (
+    select message as id from message_words
+    where words @@ cast(:words__query as tsquery)
+    order by message desc
+    limit :limit
+) as found
+join message on message.id = found.id
+order by found.id desc
+
+-- name: matches_before
+-- Newest first, in a range of messages. Filters that are 0 do not filter.
+select message.id
+from message_words
+join message on message.id = message_words.message
+where message_words.words @@ cast(:words__query as tsquery)
+    and message_words.message >= :first and message_words.message < :end
+    and message.id >= :first and message.id < :end
+    and (:thread = 0 or message.thread = :thread)
+    and (:mention = 0 or exists (select 1 from addressee where addressee.message = message.id and member = :mention))
+order by message.id desc
+limit :limit
+
+-- name: matches_from
+-- The same, oldest first.
+select message.id
+from message_words
+join message on message.id = message_words.message
+where message_words.words @@ cast(:words__query as tsquery)
+    and message_words.message >= :first and message_words.message < :end
+    and message.id >= :first and message.id < :end
+    and (:thread = 0 or message.thread = :thread)
+    and (:mention = 0 or exists (select 1 from addressee where addressee.message = message.id and member = :mention))
+order by message.id
+limit :limit
+
+-- name: board_matches
+-- The tasks among the next matches that are in a state, in order. `state`: '' for unfinished ones.
+-- use: task_columns
+from (
+    select task as id from task_words
+    where words @@ cast(:words__query as tsquery) and task > :after
+    order by task
+    limit :looked_at
+) as found
+join task on task.id = found.id
+-- use: task_joins
+where case
+        when :state = '' then task.state not in ('done', 'cancelled')
+        when :state = 'all' then true
+        else task.state = :state
+    end
+order by found.id
+limit :limit
+
+-- name: last_match
+-- The last of the matches that one page of the board looks at; none if there are fewer.
+select task from task_words where words @@ cast(:words__query as tsquery) and task > :after order by task limit 1
+offset cast(:looked_at as bigint) - 1

@@ -1,0 +1,227 @@
+"""One connection to PostgreSQL as transactions use it: each statement is prepared once, and no wait is endless.
+
+The wait for an answer is cut into slices. Between two of them, the session looks whether its SELECTs have used up their
+time, or somebody ended the read; then it asks the server to cancel the statement, and goes on waiting for its end.
+"""
+
+import contextlib
+import math
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.adapt import Loader, Transformer
+from psycopg.errors import error_from_result
+
+from teamroom.server.store.engine import StorageError, TooLargeError
+from teamroom.server.store.postgres.translate import translate
+from teamroom.server.store.statements import is_select
+
+SLICE_SECONDS = 0.05
+"""How often a session looks whether its statement is to be ended."""
+
+
+class Flag(Loader):
+    """A truth value, as SQLite has it: 1 or 0."""
+
+    def load(self, data: Any) -> int:
+        """Return the number."""
+        return int(bytes(data) == b"t")
+
+
+class Number(Loader):
+    """A sum of whole numbers, or another exact number, as SQLite has it."""
+
+    def load(self, data: Any) -> int | float:
+        """Return a whole number where it is one."""
+        text = bytes(data)
+        return int(text) if text.lstrip(b"-").isdigit() else float(text)
+
+
+class Rows:
+    """The outcome of a statement."""
+
+    __slots__ = ("_at", "_result", "_rows", "_transformer")
+
+    def __init__(self, result: pq.abc.PGresult, transformer: Any) -> None:
+        self._result, self._transformer = result, transformer
+        self._rows: list[tuple[Any, ...]] | None = None
+        self._at = 0
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows a statement changed."""
+        return self._result.command_tuples or 0
+
+    @property
+    def description(self) -> list[tuple[str]]:
+        """The names of the columns, each in a sequence."""
+        names = (self._result.fname(number) for number in range(self._result.nfields))
+        return [((name or b"").decode(),) for name in names]
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row, or None."""
+        rows = self._load()
+        self._at += 1
+        return rows[self._at - 1] if self._at <= len(rows) else None
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All rows that are left."""
+        rows, at = self._load(), self._at
+        self._at = len(rows)
+        return rows[at:]
+
+    def _load(self) -> list[tuple[Any, ...]]:
+        if self._rows is None:
+            self._transformer.set_pgresult(self._result)
+            self._rows = self._transformer.load_rows(0, self._result.ntuples, tuple)
+        return self._rows
+
+
+class Session:
+    """A connection as a transaction uses it. Its SELECTs share a budget of seconds from `begin` to `end`."""
+
+    def __init__(self, connection: psycopg.Connection[Any], budget: float) -> None:
+        self.connection = connection
+        self._pgconn = connection.pgconn
+        self._budget, self._left = budget, math.inf
+        self.ended: StorageError | None = None
+        """Why the act or read was ended, if it was. Another thread may set it."""
+        self.patience = math.inf
+        """After how many seconds without an answer the connection counts as lost."""
+        self.is_given_up = False
+        """Whether somebody found that the server does not answer. Another thread may set it."""
+        self._prepared: dict[str, bytes] = {}
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(self._pgconn.socket, select.POLLIN)
+        self._writable.register(self._pgconn.socket, select.POLLIN | select.POLLOUT)
+        connection.adapters.register_loader("bool", Flag)
+        connection.adapters.register_loader("numeric", Number)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection was not lost, as far as is known."""
+        return self._pgconn.status == pq.ConnStatus.OK
+
+    def is_alive(self) -> bool:
+        """Whether the server has not closed this idle connection."""
+        if self.is_given_up or not self.is_open:
+            return False
+        if self._readable.poll(0):  # an idle connection has nothing to say but its end, or a notice
+            with contextlib.suppress(psycopg.OperationalError):
+                self._pgconn.consume_input()
+        return self.is_open
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open, or waits to be rolled back after an error."""
+        return self._pgconn.transaction_status != pq.TransactionStatus.IDLE
+
+    def begin(self) -> None:
+        """An act or a read begins, with its whole budget."""
+        self._left, self.ended = self._budget, None
+
+    def lift_limit(self) -> None:
+        """Let the rest of it read as long as it needs."""
+        self._left = math.inf
+
+    def end(self) -> None:
+        """It is over; nothing that follows counts."""
+        self._left, self.ended = math.inf, None
+
+    def execute(self, sql: str, parameters: Mapping[str, Any], /) -> Rows:
+        """Run one statement. Raises psycopg.Error, or the StorageError that ended the act or read."""
+        translated = translate(sql)
+        values = translated.encoded(parameters)
+        is_read = is_select(sql)
+        if is_read:
+            self._require_time()
+        began = time.monotonic()
+        try:
+            name = self._prepared.get(sql) or self._prepare(sql, translated.text)
+            self._pgconn.send_query_prepared(name, values)
+            return self._rows(began + self._left if is_read else math.inf)
+        finally:
+            if is_read:
+                self._left -= time.monotonic() - began
+
+    def script(self, sql: str) -> Rows:
+        """Run statements without parameters in one round trip; returns what the last one found."""
+        self._pgconn.send_query(sql.encode())
+        return self._rows(math.inf)
+
+    def notified(self, seconds: float) -> list[str]:
+        """Wait for messages of the channels that this listens to; returns what came. Raises psycopg.Error."""
+        if self._readable.poll(seconds * 1000):
+            self._pgconn.consume_input()
+        found = []
+        while (message := self._pgconn.notifies()) is not None:
+            found.append(message.extra.decode())
+        return found
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.connection.close()
+
+    def _require_time(self) -> None:
+        if self.ended is not None:
+            raise self.ended
+        if self._left <= 0:
+            self.ended = self._too_large()
+            raise self.ended
+
+    def _too_large(self) -> TooLargeError:
+        return TooLargeError(f"it reads for more than {self._budget:g} s")
+
+    def _prepare(self, sql: str, text: bytes) -> bytes:
+        name = b"s%d" % len(self._prepared)
+        self._pgconn.send_prepare(name, text)
+        self._rows(math.inf)
+        self._prepared[sql] = name
+        return name
+
+    def _rows(self, end: float) -> Rows:
+        """Wait for the outcome, until `end` by the steady clock; then the statement is cancelled."""
+        result = self._wait(end)
+        if result.status == pq.ExecStatus.FATAL_ERROR:
+            error = error_from_result(result)
+            if self.ended is not None and isinstance(error, psycopg.errors.QueryCanceled):
+                raise self.ended
+            raise error
+        return Rows(result, Transformer.from_context(self.connection))
+
+    def _wait(self, end: float) -> pq.abc.PGresult:
+        pgconn, is_cancelled = self._pgconn, False
+        lost_at = time.monotonic() + self.patience
+        while pgconn.flush():
+            self._writable.poll(SLICE_SECONDS * 1000)
+            pgconn.consume_input()
+        while pgconn.is_busy():
+            left = end - time.monotonic()
+            if self._readable.poll(max(min(left, SLICE_SECONDS), 0) * 1000):
+                pgconn.consume_input()
+            elif self.is_given_up or time.monotonic() >= lost_at:
+                self.close()
+                raise psycopg.OperationalError("the server does not answer")
+            elif not is_cancelled and self._is_to_be_ended(left):
+                with contextlib.suppress(psycopg.OperationalError):  # it is lost then, which the next look finds
+                    pgconn.get_cancel().cancel()
+                is_cancelled, end = True, math.inf
+        return self._last_result()
+
+    def _is_to_be_ended(self, left: float) -> bool:
+        if left <= 0 and self.ended is None:
+            self.ended = self._too_large()
+        return self.ended is not None
+
+    def _last_result(self) -> pq.abc.PGresult:
+        """The last of a script's results, or the error that ended it. Raises OperationalError if it was lost."""
+        last = None
+        while (result := self._pgconn.get_result()) is not None:
+            last = result
+        if last is None:
+            raise psycopg.OperationalError(f"the connection was lost: {self._pgconn.get_error_message()}")
+        return last

@@ -1,0 +1,69 @@
+"""The one place in which the texts of statements become PostgreSQL's own: its placeholders, keys and texts.
+
+A parameter whose name ends in `__query` is another one, an expression of `rules/search.py`, as a `tsquery`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from psycopg import DataError
+
+from teamroom.server.store.postgres.words import as_query
+
+_MAKES_COLUMNS = re.compile(r"(create|alter)\s+table\b", re.IGNORECASE)
+_TEXT_COLUMN = re.compile(r"\b(\w+) text\b")
+_PARAMETER = re.compile(r"'[^']*'|(?<!:):([a-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    """A statement with PostgreSQL's placeholders, and how the values of these are found."""
+
+    text: bytes
+    values: tuple[Callable[[Mapping[str, Any]], Any], ...]
+
+    def encoded(self, parameters: Mapping[str, Any]) -> list[bytes | None]:
+        """The values of the placeholders. Raises KeyError, and DataError for what no text of PostgreSQL can hold."""
+        return [encode(value(parameters)) for value in self.values]
+
+
+@cache
+def translate(sql: str) -> Translated:
+    """A statement for PostgreSQL."""
+    names: dict[str, int] = {}
+
+    def place(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[0]
+        return f"${names.setdefault(found[1], len(names) + 1)}"
+
+    text = _PARAMETER.sub(place, sql)
+    return Translated(text.encode(), tuple(map(_value, names)))
+
+
+def as_schema(sql: str) -> str:
+    """A statement of a migration for PostgreSQL: keys have 64 bits and texts are compared by byte, as in SQLite."""
+    if _MAKES_COLUMNS.match(sql) is None:
+        return sql
+    return _TEXT_COLUMN.sub(r'\1 text collate "C"', sql.replace("integer primary key", "bigint primary key"))
+
+
+def encode(value: Any) -> bytes | None:
+    """A value in PostgreSQL's text form. It has no type, so that each statement decides, as it does in SQLite."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if "\0" in value:
+            raise DataError("a text holds the character NUL")
+        return value.encode()
+    if isinstance(value, bool):
+        return b"1" if value else b"0"
+    return repr(value).encode()
+
+
+def _value(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    source, query, _ = name.partition("__query")
+    return (lambda parameters: as_query(parameters[source])) if query else (lambda parameters: parameters[name])
