@@ -23,11 +23,12 @@ from teamroom.clients.listener.movement import Movement
 from teamroom.clients.listener.opencode import Opencode
 from teamroom.clients.listener.supervised import Send, Started, Supervised
 from teamroom.clients.session.failure import FAILED, NOT_AUTHORISED, USAGE
-from tests.clients.test_listen import KILLED_SECONDS, hears, lives, lost_runs, says, shell, wake
+from tests.clients.test_listen import KILLED_SECONDS
 from tests.support import fake_harness
+from tests.support.listened import QUICK, hears, listened_room, listener, lives, lost_runs, says, shell, wake
 from tests.support.promises import promise
 from tests.support.shells import up
-from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until
 
 pytestmark = promise("WAK2", "PRS5")
 
@@ -67,22 +68,9 @@ class Seat:
     def listening(self, *options: str) -> Iterator[subprocess.Popen[str]]:
         """A listener at work, until the block ends; then no process of its harness is left."""
         command = [sys.executable, FAKE, self.protocol, str(self.room.folder)]
-        words = ["--as", "builder", "--adapter", self.protocol, *options, "--", *command]
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.support.quick_listen", *words],
-            env=shell(self.room).environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait(EVENT_SECONDS)
+        words = ["--adapter", self.protocol, *options, "--", *command]
+        with listener(self.room, words, QUICK) as process:
+            yield process
         for note in self.notes("process"):
             until(lambda note=note: not lives(note["process"]), "its harness ended")  # type: ignore[misc]
 
@@ -97,9 +85,7 @@ def replace(file: Path, text: str) -> None:
 @contextlib.contextmanager
 def seated(folder: Path, protocol: str) -> Iterator[Seat]:
     """A room with an agent and somebody who wakes it."""
-    with watched_room(folder) as running:
-        running.enroll("builder")
-        running.enroll("asker")
+    with listened_room(folder) as running:
         found = Seat(running, protocol)
         found.does("calls")
         found.starts("as always")

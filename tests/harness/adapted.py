@@ -9,7 +9,6 @@ from pathlib import Path
 from tests.harness.harnesses import RUN_SECONDS, Harness, Seat, surroundings
 from tests.harness.idle import is_listening
 from tests.harness.install import binary
-from tests.harness.joiners import QWEN_CODE, VIBE
 from tests.harness.room import TEAMROOM, RoomOfProcesses
 from tests.harness.script import Step
 from tests.harness.scripted_model import ScriptedModel
@@ -21,26 +20,18 @@ from tests.support.watching import until
 class Adapted:
     """A harness, the adapter that drives it, and the words of its command after the program.
 
-    `resumes`: whether it still knows a session whose process was killed. `beside`: the program with its protocol, where
-    that is another one next to its own.
+    `resumes`: whether it still knows a session whose process was killed.
     """
 
     harness: Harness
     adapter: str
     words: Callable[[Seat], Sequence[str]]
     resumes: bool = True
-    beside: str = ""
 
     @property
     def name(self) -> str:
         """What it is called in a table."""
         return f"{self.harness.name}, --adapter {self.adapter}"
-
-    @property
-    def program(self) -> str:
-        """The program that the listener starts."""
-        own = binary(self.harness.command)
-        return str(own.with_name(self.beside) if self.beside else own)
 
 
 ADAPTED = (
@@ -50,8 +41,6 @@ ADAPTED = (
     Adapted(OPENCODE, "acp", lambda seat: ["acp"]),
     Adapted(GEMINI_CLI, "acp", lambda seat: ["--acp", "-m", "gemini-2.5-pro"], resumes=False),
     Adapted(COPILOT_CLI, "acp", lambda seat: ["--acp", "--allow-tool", "teamroom"]),
-    Adapted(QWEN_CODE, "acp", lambda seat: ["--acp", "--auth-type", "openai"]),
-    Adapted(VIBE, "acp", lambda seat: [], beside="vibe-acp"),
 )
 
 
@@ -90,7 +79,7 @@ def listened(
     log = base / "listener.log"
     with ScriptedModel(adapted.harness.api, steps) as model:
         launch = adapted.harness.launch(seat, model.url)
-        program = [adapted.program, *adapted.words(seat)]
+        program = [str(binary(adapted.harness.command)), *adapted.words(seat)]
         command = [TEAMROOM, "listen", "--as", "builder", "--adapter", adapted.adapter, *options, "--", *program]
         environment = {**surroundings(seat), **launch.environment, "TEAMROOM_URL": room.url}
         with (
