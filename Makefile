@@ -66,6 +66,7 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector 
 bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
+	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.delivery

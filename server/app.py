@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mcp.server.lowlevel import Server
-
 from teamroom.resources.listen import ListenServer
 from teamroom.resources.page.page import Offered, Page
 from teamroom.resources.serve import ResourceServer
@@ -31,7 +29,7 @@ from teamroom.server.facts.timers import find_timer
 from teamroom.server.faults import Faults
 from teamroom.server.health import LETTERS, SEAL, SUPERVISOR, Health
 from teamroom.server.http.sessions import SessionIds
-from teamroom.server.http.transports import caller_of, mcp_server, session_of
+from teamroom.server.http.transports import RoomServer, caller_of, mcp_server, session_of
 from teamroom.server.http.visits import Visits
 from teamroom.server.identity import Entropy
 from teamroom.server.metrics import Metrics
@@ -350,7 +348,7 @@ class Room:
         """What makes the ids of older clients' sessions, the same after every start."""
         return SessionIds(self.notary.secret, self._entropy)
 
-    def mcp(self) -> Server[object]:
+    def mcp(self) -> RoomServer:
         """The MCP server of this room: tools and resources over the one door."""
         listening = ListenServer(self.door, self.push, self.bus, self.listeners, caller_of, session_of, self.faults)
         return self._mcp(
@@ -362,7 +360,7 @@ class Room:
             on_unsubscribe_resource=listening.unsubscribe,
         )
 
-    def mcp_without_streams(self, door: Door, nudge: Callable[[float], object]) -> Server[object]:
+    def mcp_without_streams(self, door: Door, nudge: Callable[[float], object]) -> RoomServer:
         """The same over a door of another event loop, without what waits or streams.
 
         `nudge`: tells the supervisor when something is due.
@@ -379,9 +377,7 @@ class Room:
         self.on_changed, self.on_lost = page.changed, page.all_changed
         return Visits(page.answer, page.refuse, page.serves, self.door, self.settings, self.notary.secret)
 
-    def _mcp(
-        self, door: Door, waiting: Waiting | None, nudge: Callable[[float], object], **streams: Any
-    ) -> Server[object]:
+    def _mcp(self, door: Door, waiting: Waiting | None, nudge: Callable[[float], object], **streams: Any) -> RoomServer:
         asking = Asking(door, self.bus, self.settings)
         tools = ToolServer(door, waiting, asking, caller_of, session_of, self.faults, self.calls)
         resources = ResourceServer(door, caller_of, self.faults)

@@ -28,7 +28,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import AttachedStore, StorageError, Transactions
 from teamroom.server.store.folder import held_token
 from teamroom.server.watching import Watcher, beat
-from teamroom.tools.serve import WAITING_TOOLS
+from teamroom.tools.serve import ASKING_TOOLS, WAITING_TOOLS
 
 logger = logging.getLogger("teamroom")
 
@@ -92,7 +92,7 @@ class WebRoom(WebPart):
 
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
-        transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, room.session_ids())
+        transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, ASKING_TOOLS, room.session_ids())
         hooks = Hooks(room.store, room.door, room.clock, room.settings, room.supervisor.reports, room.supervisor.nudge)
         turns, visits = Turns(share_interpreter), room.visits()
         super().__init__(room, room.door, connections, transports, hooks, turns=turns, visits=visits)
@@ -197,7 +197,7 @@ class WebOnSocket(WebPart):
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
         door.addresses = room.addresses
         server, ids = room.mcp_without_streams(door, nudge), room.session_ids()
-        transports = Transports(server, room.settings, WAITING_TOOLS, ids, streams=False)
+        transports = Transports(server, room.settings, WAITING_TOOLS, ASKING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))
         hooks = Hooks(store, door, room.clock, room.settings, room.supervisor.reports, nudge)
         super().__init__(room, door, connections, transports, hooks, self._recover)

@@ -51,7 +51,8 @@ def render_updated(reply: Updated) -> str:
     """The reply of `update_task`."""
     until = f", lease until {reply.lease_until}" if reply.lease_until else ""
     state = f"{state_in_words(reply.state)}{_waits_for(reply.blocked_on)}"
-    return f"{reply.task} is {state}, fence {reply.fence}{until}{cite_receipt(reply)}."
+    held = f" Its reminders are held back until {reply.snoozed_until}." if reply.snoozed_until else ""
+    return f"{reply.task} is {state}, fence {reply.fence}{until}{cite_receipt(reply)}.{held}"
 
 
 def _waits_for(thing: str | None) -> str:

@@ -46,12 +46,13 @@ def doctor(
     drill: bool = False,
     shows_settings: bool = False,
     wake: str | None = None,
+    word_fix: Callable[[str], str] = str,
 ) -> int:
     """Run all checks and print the findings; returns the exit code. A failing check does not stop the others.
 
     `fix` fixes what is safe to fix. `drill` kills a temporary member. Without them, nothing is changed, except that
     permissions are tightened, as every command does. `shows_settings` prints the settings first. `wake`: only wakes
-    that member.
+    that member. `word_fix` writes a refusal's fix with the words of the caller.
     """
     findings: list[Finding] = []
     checks = CHECKS if wake is None else (("wake", partial(wake_drill, name=wake)),)
@@ -59,7 +60,7 @@ def doctor(
         try:
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
-            findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), failure.fix))
+            findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), word_fix(failure.fix)))
     is_good = not any(finding.level == "problem" for finding in findings)
     if as_json:
         found = [finding.data() for finding in findings]

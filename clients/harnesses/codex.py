@@ -1,6 +1,7 @@
 """Codex."""
 
 import shlex
+from typing import Any
 
 from teamroom.clients.harnesses.description import ENTRY, ConfigFile, Harness, Seat
 from teamroom.clients.harnesses.entries import Put
@@ -31,7 +32,7 @@ def _files(seat: Seat) -> list[ConfigFile]:
         ConfigFile(
             machine.folder / ".codex" / "config.toml",
             "toml",
-            (seat.server("mcp_servers", tool_timeout_sec=CALL_SECONDS),),
+            (seat.server("mcp_servers", tool_timeout_sec=CALL_SECONDS, **_waits_for_room(seat)),),
         ),
         ConfigFile(
             machine.folder / ".codex" / "hooks.json",
@@ -43,6 +44,14 @@ def _files(seat: Seat) -> list[ConfigFile]:
         ),
         ConfigFile(machine.config(".codex", "config.toml", variable="CODEX_HOME"), "toml", (trust,)),
     ]
+
+
+def _waits_for_room(seat: Seat) -> dict[str, Any]:
+    """Return what has an unattended run wait for the room's tools, and fail without them.
+
+    Otherwise Codex asks its model before a server has started on a busy machine, and the model has no tool to answer.
+    """
+    return {"required": True} if seat.is_unattended else {}
 
 
 CODEX = Harness(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from teamroom.clients.harnesses.entries import Entry, Put
+from teamroom.clients.harnesses.entries import SYNTAXES, Entry, Put, merge
 from teamroom.clients.harnesses.files import repository_of
 from teamroom.clients.harnesses.verified import in_words, verified
 
@@ -94,6 +94,11 @@ class ConfigFile:
     text: str = ""
     holds_token: bool = False
 
+    @property
+    def alone(self) -> str:
+        """The file as a join writes it where there is none."""
+        return (self.text or merge(SYNTAXES[self.syntax], "", self.entries).text).strip()
+
 
 @dataclass(frozen=True)
 class Harness:
@@ -133,6 +138,11 @@ class Harness:
         """How its config was verified, in a few words."""
         found = verified(self.key)
         return self.tried if found is None else in_words(found)
+
+    @property
+    def is_woken(self) -> bool:
+        """Whether join knows something that wakes it: a hook, or a command that a listener runs."""
+        return self.wakes_open_session or bool(self.run)
 
     def is_on(self, machine: Machine) -> bool:
         """Whether a machine has this harness."""

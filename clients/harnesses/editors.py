@@ -64,6 +64,7 @@ CRUSH = Harness(
     homes=(".config/crush",),
     marks=("crush.json", ".crush.json", ".crush"),
     variables=("CRUSH",),
+    run=("crush", "run", "{wake}"),
     files=_crush,
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: seat.stdio(type="stdio")}}, indent=2),
     stops=NOT_STOPPED,

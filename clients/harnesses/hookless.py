@@ -10,6 +10,9 @@ from teamroom.clients.harnesses.entries import Item, Put
 from teamroom.clients.harnesses.hooked import NEEDS_NO_VARIABLE, servers
 
 NOT_STOPPED = "Nothing stops its local tools: {why} A pause or kill refuses only its calls to the room."
+WAKE = "{wake}"
+"""What a listener replaces with the sentence that has an agent look."""
+
 STARTED = "Its listener starts a fresh run for each wake; an open session is not woken."
 EXPANDS_NOTHING = (
     "It expands no variable, so a token would lie in the file. The stdio bridge keeps the token out of it."
@@ -35,6 +38,7 @@ CLINE = Harness(
     homes=(".cline",),
     marks=(".clinerules",),
     variables=("CLINE_ACTIVE", "CLINE_NO_INTERACTIVE"),
+    run=("cline", WAKE),
     files=_cline,
     is_users=True,
     snippet=lambda seat: f"cline mcp add {ENTRY} --yes -- {shlex.join(seat.bridge)}",
@@ -67,6 +71,7 @@ CONTINUE = Harness(
     programs=("cn",),
     homes=(".continue",),
     marks=(".continue",),
+    run=("cn", "-p", WAKE),
     files=_continue,
     is_users=True,
     snippet=lambda seat: f"mcpServers:\n  - {json.dumps(_continue_entry(seat))}",
@@ -92,6 +97,7 @@ NANOCODER = Harness(
     programs=("nanocoder",),
     homes=(".config/nanocoder",),
     marks=(".nanocoder",),
+    run=("nanocoder", "--plain", "--trust-directory", "run", WAKE),
     files=_nanocoder,
     is_users=True,
     snippet=lambda seat: servers(seat, transport="stdio"),
@@ -130,6 +136,7 @@ GPTME = Harness(
     programs=("gptme",),
     homes=(".config/gptme",),
     marks=("gptme.toml",),
+    run=("gptme", "-n", "--tool-format", "tool", WAKE),
     files=_gptme,
     is_users=True,
     snippet=_gptme_snippet,

@@ -4,6 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from teamroom.clients.harnesses.description import Harness, Machine
 from teamroom.clients.harnesses.record import Joined, Record
@@ -20,6 +21,8 @@ from teamroom.clients.session.place import (
     save_token,
     saved_token_file,
 )
+
+AGENT = "agent"
 
 RULES = ".rules"
 """How the file ends in which a gate keeps its member's approval rules, next to the token."""
@@ -64,7 +67,7 @@ def find_identity(place: Place, record: Record, harness: Harness, machine: Machi
             joined = replace(former, url=far, is_in=True)
             return Identity(joined, not is_member, token if is_member and _is_known(place, token) else None)
         chosen = name if name is not None else _free_name(room, harness, machine)
-        is_member = name is not None and _is_member(room, name)
+        is_member = name is not None and _is_agent(room, name)
     token = _saved(place, chosen) if is_member else None
     joined = Joined(harness.key, folder, chosen, str(place.folder), far, issued=token is None)
     return Identity(joined, not is_member, token)
@@ -137,19 +140,34 @@ def _free(room: BlockingRoom, wanted: str) -> str:
     raise Failure(f"Members have the names {base} to {base}-{NAMES_TRIED}.", "Choose one with --as NAME.", USAGE)
 
 
+def _is_agent(room: BlockingRoom, name: str) -> bool:
+    """Whether an agent has a name. Raises Failure if a person has it, or if the agent was killed."""
+    member = _find(room, name)
+    if member is not None and member["kind"] != AGENT:
+        raise Failure(
+            f"@{name} is a person, and a harness joins as an agent.", "Choose another name with --as NAME.", USAGE
+        )
+    return member is not None
+
+
 def _is_member(room: BlockingRoom, name: str) -> bool:
     """Whether a member has a name. Raises Failure if it was killed."""
+    return _find(room, name) is not None
+
+
+def _find(room: BlockingRoom, name: str) -> dict[str, Any] | None:
+    """Return the member with a name; None if there is none. Raises Failure if it was killed."""
     try:
         (member,) = room.call("who", name=name)["members"]
     except Failure as failure:
         if failure.body.get("code") == NOT_FOUND:
-            return False
+            return None
         raise
     if member["standing"] == KILLED:
         raise Failure(
             f"@{name} was killed.", f"To let it join again, run: teamroom enroll {name} --revive --save --label {LABEL}"
         )
-    return True
+    return dict(member)
 
 
 def _saved(place: Place, name: str) -> str | None:

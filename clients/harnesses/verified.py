@@ -11,6 +11,7 @@ FILE = Path(__file__).with_name("verified.json")
 STEPS: Mapping[str, str] = {
     "joins": "`teamroom join` alone makes it the member",
     "calls": "a call to the room arrives as its member",
+    "proof": "a join ends by waking it once, and sees that it was notified, woken and acted",
     "wakes": "an open session that rests is woken by a mention",
     "room": "a pause refuses its next call to the room",
     "tools": "a pause refuses its own next tool, and a resume lets it continue",

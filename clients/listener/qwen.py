@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd, Woken
 from teamroom.clients.listener.movement import PROC, Clock, Movement, list_proc, list_ps
-from teamroom.clients.listener.secret import read_secret
+from teamroom.clients.listener.secret import Ids, random_id, read_secret
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.terminal import say
 from teamroom.server.private import read_private
@@ -62,14 +62,6 @@ OUTCOMES: Mapping[str, str] = {
     "dropped": "its inbox is full",
 }
 """What a session reports of a message that its model did not get."""
-
-Ids = Callable[[], str]
-"""Makes ids and secrets that nobody can guess."""
-
-
-def random_id() -> str:
-    """Return 64 random characters in hex."""
-    return secrets.token_hex(32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,7 +20,7 @@ import httpx2
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd, Woken
 from teamroom.clients.listener.movement import Movement
-from teamroom.clients.listener.secret import read_secret
+from teamroom.clients.listener.secret import Ids, random_id, read_secret
 from teamroom.clients.session.connection import is_this_machine
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.terminal import plain
@@ -49,14 +48,6 @@ AGAIN = frozenset({408, 425, 429})
 
 Now = Callable[[], float]
 """The time in seconds since 1970."""
-
-Ids = Callable[[], str]
-"""Makes the part of an id that no other turn has."""
-
-
-def random_id() -> str:
-    """Return 16 random characters in hex."""
-    return secrets.token_hex(8)
 
 
 class Webhook:

@@ -54,8 +54,8 @@ class Failure(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether who called is a part of the reason."""
-        return "code" in self.body or self.exit_code in (NOT_AUTHORISED, PAUSED)
+        """Whether a call was made, and who made it is a part of the reason."""
+        return "code" in self.body or "caller" in self.body
 
     def name_caller(self, name: str | None, origin: str) -> None:
         """Note as which member a call was made, None if no member has its token, and where its token came from."""

@@ -1053,7 +1053,10 @@ class Title(TypedDict):
 
 
 class Updated(Additions):
-    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits."""
+    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits.
+
+    `snoozed_until`: until when the call holds the task's reminders back.
+    """
 
     receipt: int | None
     head: str | None
@@ -1063,6 +1066,7 @@ class Updated(Additions):
     fence: int
     lease_until: str | None
     blocked_on: str | None
+    snoozed_until: str | None
     next: NotRequired[str]
 
 

@@ -1,5 +1,6 @@
 """Acts of a person: carried out once although an answer is lost, with the command that repeats or corrects them."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,10 +12,11 @@ from teamroom.clients.session.failure import Failure, UnreachableError
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.terminal import Styled, plain, print_hanging
 from teamroom.clients.session.times import date_and_time
-from teamroom.clients.shell.app import bare
+from teamroom.clients.shell.app import SPAN, bare
 from teamroom.clients.shell.typed import again
 from teamroom.clients.shell.writing import TEXT, Written, too_long
 from teamroom.server.rules.forecasts import describe_forecast
+from teamroom.server.rules.text import backtick
 
 if TYPE_CHECKING:
     from teamroom.server.acts.act import Reply
@@ -29,6 +31,8 @@ RequestId = Annotated[
 
 NO_MEMBER = re.compile(r"There is no member “@?(?P<name>[^”]+)”")
 NEAREST = re.compile(r"Call again with @(?P<name>[\w.-]+) if you mean")
+CORRECTED = re.compile(r'Call again with (?P<argument>\w+) (?P<value>"[^"\\]*"|\d+)')
+"""How the room names one argument of a corrected call."""
 
 
 def act(
@@ -60,7 +64,7 @@ def act(
             f"To repeat it, so that it happens once, run: {command}",
         ) from None
     except Failure as failure:
-        _correct(failure, context, text)
+        _correct(failure, context, text, arguments)
         raise
     say_remarks(reply)
     return reply
@@ -73,10 +77,13 @@ def _command(
     return again(context, given, options) if text is None else text.command(context, given, options)
 
 
-def _correct(failure: Failure, context: typer.Context, text: Written | None) -> None:
-    """Add the corrected command to a refusal: for a mistyped name, and for a text that is too long."""
+def _correct(failure: Failure, context: typer.Context, text: Written | None, arguments: Mapping[str, Any]) -> None:
+    """Add the corrected command to a refusal: for a text that is too long, another value and a mistyped name."""
     if text is not None and (how := too_long(text.text)) is not None:
         failure.fix = how
+        return
+    if (value := CORRECTED.match(failure.fix)) is not None:
+        _correct_value(failure, context, text, value, arguments)
         return
     wrong, near = NO_MEMBER.search(failure.why), NEAREST.search(failure.fix)
     if wrong is None or near is None:
@@ -92,6 +99,21 @@ def _correct(failure: Failure, context: typer.Context, text: Written | None) -> 
         options = {name: value for name, value in changed.items() if name not in named}
         arguments = {name: value for name, value in changed.items() if name in named}
         failure.fix = f"If you mean @{meant}, run: {_command(context, text, options, arguments)}"
+
+
+def _correct_value(
+    failure: Failure, context: typer.Context, text: Written | None, value: re.Match[str], arguments: Mapping[str, Any]
+) -> None:
+    """Add the corrected command where the room names another value of one argument."""
+    refused = arguments.get(value["argument"])
+    for one in context.command.params:
+        if one.name is not None and refused is not None and context.params.get(one.name) == refused:
+            new = json.loads(value["value"])
+            changed = {one.name: f"{new}s" if isinstance(new, int) and one.metavar == SPAN else str(new)}
+            is_argument = one.param_type_name == "argument"
+            command = _command(context, text, {} if is_argument else changed, changed if is_argument else {})
+            failure.fix = failure.fix.replace(value[0], f"Run: {backtick(command)}", 1)
+            return
 
 
 def _renamed(value: Any, mistyped: str, meant: str) -> Any:

@@ -217,14 +217,24 @@ def typed_span(text: str) -> str:
     return text
 
 
+def typed_seconds(text: str) -> str:
+    """Return a span that a person typed as the room takes it, in seconds; any other text as it is."""
+    found = parse_span(text)
+    return text if found is None else f"{found:.0f}"
+
+
 def bare(name: str) -> str:
     """Remove the @ that people put before a name."""
     return name.lstrip(AT)
 
 
+SPAN = "SPAN"
+"""How help names a span of time."""
+
+
 def span(*names: str, help: str) -> Any:
     """Define an option that takes a span of time."""
-    return typer.Option(*names, metavar="SPAN", parser=seconds, help=help)
+    return typer.Option(*names, metavar=SPAN, parser=seconds, help=help)
 
 
 Data = Annotated[

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.terminal import cited, plain, print_json, quoted
 from teamroom.clients.session.times import date_and_time
+from teamroom.clients.shell.acting import RequestId, act
 from teamroom.clients.shell.app import Json, Span, bare, command, span
 from teamroom.clients.shell.decisions import SECTION
 from teamroom.clients.shell.writing import text_option
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 @command(SECTION)
 def authorize(
+    context: typer.Context,
     place: Place,
     target: Annotated[
         str | None,
@@ -34,20 +35,21 @@ def authorize(
     revoke: Annotated[
         str | None, typer.Option("--revoke", metavar="ENTRY", help="Revoke an entry, such as A-4, at once.")
     ] = None,
+    request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Let a member do something outside the room, or revoke that.
 
     A task can require scopes: only an authorised member can claim and complete it. `roster NAME` shows a member's.
     """
-    if (revoke is None) == (target is None or scope is None):
+    if (revoke is None) == (not target or not scope):
         raise Failure(
             "Give a target and a scope, or an entry to revoke.",
             "For example: teamroom authorize builder deploy:x",
             USAGE,
         )
     given = {"to": target, "scope": scope, "until": until, "uses": uses, "reason": reason, "revoke": revoke}
-    reply = ask(place, "authorize", **{name: value for name, value in given.items() if value is not None})
+    reply = act(place, context, "authorize", request_id, **given)
     if json:
         print_json(reply)
         return

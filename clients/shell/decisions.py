@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teamroom.clients.session.blocking import ask
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.program import printed
@@ -21,9 +20,11 @@ from teamroom.clients.session.terminal import (
     quoted,
 )
 from teamroom.clients.session.times import date_and_time
+from teamroom.clients.shell.acting import RequestId, act
 from teamroom.clients.shell.app import Json, command
 from teamroom.clients.shell.board import reminders_of
 from teamroom.clients.shell.reading import read
+from teamroom.clients.shell.typed import decision_id
 from teamroom.clients.shell.writing import text_option
 
 if TYPE_CHECKING:
@@ -42,9 +43,11 @@ OPEN = Layout(first=(0, 3))
 
 @command(SECTION)
 def decide(
+    context: typer.Context,
     place: Place,
     decision: Annotated[
-        str | None, typer.Argument(metavar="DECISION", help="Such as D-2. Default: list the open decisions.")
+        str | None,
+        typer.Argument(parser=decision_id, metavar="DECISION", help="Such as D-2. Default: list the open decisions."),
     ] = None,
     option: Annotated[
         str | None, typer.Argument(metavar="OPTION", help="One of its options, or its number. Default: show it.")
@@ -54,6 +57,7 @@ def decide(
         str | None,
         typer.Option("--digest", metavar="DIGEST", help="Decide only if the decision still says what you read."),
     ] = None,
+    request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Decide what a member asked. Shows the question and its options first."""
@@ -63,7 +67,8 @@ def decide(
         reply = read(place, "teamroom://decisions" + (f"/{decision}" if decision else ""))
         print_json(reply) if json else _show(reply, decision is not None, place)
         return
-    done = ask(place, "decide", decision=decision, option=option, note=note, digest=digest)
+    given = {"decision": decision, "option": option, "note": note, "digest": digest}
+    done = act(place, context, "decide", request_id, **given)
     if json:
         print_json(done)
         return

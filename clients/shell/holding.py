@@ -25,7 +25,7 @@ from teamroom.clients.session.terminal import (
 )
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, print_forecasts, receipt_of
-from teamroom.clients.shell.app import Json, bare, command, seconds
+from teamroom.clients.shell.app import SPAN, Json, bare, command, seconds
 from teamroom.clients.shell.board import evidence_in_words, show_history
 from teamroom.clients.shell.tasks import Fence, held_fence, show_updated
 from teamroom.clients.shell.typed import Task, again, find_kind, offer_id, task_id
@@ -63,8 +63,6 @@ FILE_BYTES = 65_536
 
 PROOFS = re.compile(r'and give its first word: proofs \[\{"ref": (?P<ref>"(?:[^"\\]|\\.)*"), "value": "…"\}\]\.')
 """How the room names the argument that proves an artifact."""
-
-LONGEST_SNOOZE = re.compile(r"Call again with snooze_until (?P<seconds>\d+)")
 
 
 def _verdict(text: str) -> str:
@@ -176,7 +174,7 @@ def snooze(
     context: typer.Context,
     place: Place,
     task: Task,
-    time: Annotated[float, typer.Argument(parser=seconds, metavar="SPAN", help="How long, such as 2h or 3d.")],
+    time: Annotated[float, typer.Argument(parser=seconds, metavar=SPAN, help="How long, such as 2h or 3d.")],
     note: Note = None,
     fence: Fence = None,
     request_id: RequestId = None,
@@ -184,13 +182,8 @@ def snooze(
 ) -> None:
     """Hold the reminders of a task back for a while."""
     fence = held_fence(place, task) if fence is None else fence
-    try:
-        arguments = {"task": task, "fence": fence, "snooze_until": time, "note": note}
-        reply = act(place, context, "update_task", request_id, None, {"fence": fence}, **arguments)
-    except Failure as failure:
-        if (longest := LONGEST_SNOOZE.search(failure.fix)) is not None:
-            failure.fix = f"For the longest, run: {again(context, {'time': longest['seconds'] + 's'})}"
-        raise
+    arguments = {"task": task, "fence": fence, "snooze_until": time, "note": note}
+    reply = act(place, context, "update_task", request_id, None, {"fence": fence}, **arguments)
     show_updated(reply, json)
 
 

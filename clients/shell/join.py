@@ -82,7 +82,7 @@ def join(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
     dry_run: DryRun = False,
-    print_: Annotated[bool, typer.Option("--print", help="Print the entries, and write nothing.")] = False,
+    print_: Annotated[bool, typer.Option("--print", help="Print the entries and hooks, and write nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Join harnesses of this folder to the room. Shows what it would write, and asks once.
@@ -106,7 +106,7 @@ def join(
     if name is not None and len(chosen) > 1:
         raise Failure("--as names one member, but several harnesses are chosen.", "Join them one by one.", USAGE)
     if print_:
-        print_entries(place, chosen, machine, name, json)
+        print_entries(place, chosen, machine, Wish(name, unattended, resident), json)
         return
     with locked():
         record = load_record()

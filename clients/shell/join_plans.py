@@ -13,7 +13,7 @@ from teamroom.clients.session.terminal import plain, print_json
 
 if TYPE_CHECKING:
     from teamroom.clients.harnesses.changes import Change
-    from teamroom.clients.harnesses.description import Harness, Machine, Seat
+    from teamroom.clients.harnesses.description import ConfigFile, Harness, Machine, Seat
     from teamroom.clients.harnesses.identities import Identity
     from teamroom.clients.harnesses.record import Joined, Record
 
@@ -51,6 +51,12 @@ class Plan:
     def name(self) -> str:
         """The member's name, as it is printed."""
         return plain(self.identity.joined.name)
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether this machine can start the harness; also if it is none that a command starts."""
+        programs = self.harness.programs
+        return not programs or self.seat.machine.has_program(*programs)
 
     @property
     def is_started_for_wakes(self) -> bool:
@@ -140,6 +146,9 @@ def show_plan(plan: Plan) -> None:
         return
     who = " (a new member)" if plan.identity.is_new else ""
     print(f"{plan.harness.name} joins{where} as {name}{who}.")
+    if plan.harness.is_woken and not plan.is_installed:
+        programs = " or ".join(plan.harness.programs)
+        print(f"  There is no {programs} on your PATH: what join writes is used once {plan.harness.name} is installed.")
     print_diffs(plan.changes)
 
 
@@ -201,24 +210,38 @@ def plan_as_json(plan: Plan, dry_run: bool) -> dict[str, Any]:
     }
 
 
-def print_entries(
-    place: Place, chosen: "Sequence[Harness]", machine: "Machine", name: str | None, as_json: bool
-) -> None:
-    """Print the entry of each harness. Nothing is written, and no member is enrolled."""
+def print_entries(place: Place, chosen: "Sequence[Harness]", machine: "Machine", wish: Wish, as_json: bool) -> None:
+    """Print what each harness needs: the entry of the room, and the files with its hooks. Nothing is written."""
     shown = []
     for harness in chosen:
-        wanted = name or (
+        wanted = wish.name or (
             harness.key if harness.is_users or harness.is_chat else f"{harness.key}-{machine.folder.name}"
         )
-        seat = _seat(place, wanted, machine, False, None)
+        seat = _seat(place, wanted, machine, bool(wish.unattended or wish.resident), None)
+        files = [] if harness.files is None else harness.files(seat)
         enroll = (
             f"enroll YOU --chat{place.as_option}" if harness.is_chat else f"enroll {wanted} --save{place.as_option}"
         )
         shown.append(
-            {"harness": harness.key, "tried": harness.how_tried, "entry": harness.snippet(seat), "first": enroll}
+            {
+                "harness": harness.key,
+                "tried": harness.how_tried,
+                "entry": harness.snippet(seat),
+                "first": enroll,
+                "files": [{"path": str(file.path), "text": file.alone} for file in files],
+            }
         )
         if not as_json:
             print(f"{harness.name} ({harness.how_tried}). First, run: {own_name()} {enroll}\n{harness.why}\n")
             print(f"{harness.snippet(seat)}\n")
+            _print_files(files)
     if as_json:
         print_json({"entries": shown})
+
+
+def _print_files(files: "Sequence[ConfigFile]") -> None:
+    """Print what a join writes in each file, with the hooks that the entry alone does not have."""
+    if files:
+        print("A join writes the entry and all hooks. In files that are empty, it would be this:\n")
+    for file in files:
+        print(f"{plain(str(file.path))}:\n{file.alone}\n")

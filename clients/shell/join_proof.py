@@ -33,17 +33,18 @@ LOG_LINES, LOG_BYTES = 12, 16_384
 
 
 def prove_wakes(place: Place, plans: Sequence[Plan], is_proven: bool, on_terminal: bool) -> None:
-    """Wake each member that joined, and print how long each step took; or say how to do that later."""
+    """Wake each member that joined, and print how long each step took; or say why not, and how to do that later."""
     for plan in plans:
         if plan.harness.files is None:
             continue
         is_done = False
-        can_run = is_proven and plan.seat.machine.has_program(*plan.harness.programs)
+        why_not = _why_not_proven(plan, on_terminal)
         try:
-            if can_run and plan.is_started_for_wakes:
-                is_done = _prove_by_listener(place, plan)
-            elif can_run and on_terminal and plan.harness.wakes_open_session:
-                is_done = _prove_open_session(place, plan)
+            if is_proven and why_not:
+                print(f"The wake of @{plan.name} is not proven: {why_not}.")
+            elif is_proven:
+                prove = _prove_by_listener if plan.is_started_for_wakes else _prove_open_session
+                is_done = prove(place, plan)
         except KeyboardInterrupt:
             say("Skipped.")
         except Failure as failure:
@@ -52,7 +53,21 @@ def prove_wakes(place: Place, plans: Sequence[Plan], is_proven: bool, on_termina
             _say_how(plan)
 
 
+def _why_not_proven(plan: Plan, on_terminal: bool) -> str:
+    """Return why a join cannot wake a harness now; "" if it can."""
+    if not plan.harness.is_woken:
+        return f"nothing wakes {plan.harness.name}, and it sees what waits when its person opens it"
+    if not plan.is_installed:
+        return f"there is no {' or '.join(plan.harness.programs)} on your PATH"
+    if not plan.is_started_for_wakes and not on_terminal:
+        return "a person must open the session, and this is no terminal"
+    return ""
+
+
 def _say_how(plan: Plan) -> None:
+    """Say how to have a harness wake later, and how to see it."""
+    if not plan.harness.is_woken:
+        return
     if plan.is_started_for_wakes and not plan.identity.joined.is_resident:
         start = shlex.join(plan.listener)
         print(f"To have @{plan.name} wake, keep this running in its folder: {plain(start)}")

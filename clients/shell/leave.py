@@ -62,14 +62,27 @@ def _leaving(record: "Record", named: list[str], all_: bool, machine: "Machine")
     else:
         found = [one for one in there if one.folder == here]
     if not found:
-        others = ", ".join(f"{one.harness} in {plain(one.folder or 'every folder')}" for one in there)
         raise Failure(
-            "Nothing that join wrote for it is in this folder.",
-            f"Name a harness that has joined, in its folder: {others}."
-            if others
-            else "If a harness still has an entry with the name teamroom, remove that by hand.",
+            "No record says that join wrote something for it in this folder.", _what_is_left(there, named, machine)
         )
     return found
+
+
+def _what_is_left(there: "Sequence[Joined]", named: list[str], machine: "Machine") -> str:
+    """Return what a person can do whose record has nothing for a leave: it may be lost, and the entries be there."""
+    from teamroom.clients.harnesses.catalogue import WRITTEN, configs_with_room
+
+    harnesses = [find_harness(word) for word in named] or WRITTEN
+    if files := configs_with_room(harnesses, machine):
+        paths = ", ".join(plain(str(path)) for path in files)
+        return (
+            f"The room is named in {paths}. Remove by hand what has the name teamroom, and each hook that runs "
+            f"`teamroom gate` or `teamroom listen`. Then end the tokens: {own_name()} revoke NAME --label join"
+        )
+    others = ", ".join(f"{one.harness} in {plain(one.folder or 'every folder')}" for one in there)
+    if others:
+        return f"Name a harness that has joined, in its folder: {others}."
+    return "If a harness in another folder still has an entry with the name teamroom, remove that by hand."
 
 
 def _leave(

@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from teamroom.clients.session.blocking import ask
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.terminal import Styled, cited, plain, print_json, print_rows, quoted
+from teamroom.clients.shell.acting import RequestId, act
 from teamroom.clients.shell.app import Json, bare, command
 from teamroom.clients.shell.decisions import SECTION
-from teamroom.clients.shell.reading import read
+from teamroom.clients.shell.reading import PAGES
 
 if TYPE_CHECKING:
     from teamroom.server.acts.approvals.rules import ApprovalRequired, Rules
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 @command(SECTION)
 def rules(
+    context: typer.Context,
     place: Place,
     target: Annotated[
         str | None,
@@ -42,6 +44,7 @@ def rules(
     remove: Annotated[
         int | None, typer.Option("--remove", metavar="NUMBER", min=1, help="Remove the rule with this number.")
     ] = None,
+    request_id: RequestId = None,
     json: Json = False,
 ) -> None:
     """Have calls of an agent's own tools wait for a person.
@@ -49,18 +52,30 @@ def rules(
     Without arguments, lists the rules. A call that matches waits until a person allows exactly this call with `decide`.
     Then it passes once.
     """
-    makes = target is not None and match is not None
+    makes = bool(target and match)
     if not makes and (target is not None or exceptions or scope is not None):
         raise Failure("Give a target and a match.", "For example: teamroom rules builder 'Bash(git push*)'", USAGE)
     if makes and remove is not None:
         raise Failure("Give either a rule to make or one to remove.", "Leave out one of them.", USAGE)
     if makes or remove is not None:
         given = {"to": target, "match": match, "exceptions": exceptions or None, "scope": scope, "remove": remove}
-        reply = ask(place, "require_approval", **{name: value for name, value in given.items() if value is not None})
+        reply = act(place, context, "require_approval", request_id, **given)
         print_json(reply) if json else _show_done(reply)
         return
-    reply = read(place, "teamroom://rules")
+    reply = _read_all(place)
     print_json(reply) if json else _show(reply)
+
+
+def _read_all(place: Place) -> dict[str, Any]:
+    """Return the rules of the first pages as one. Raises Failure."""
+    with connected(place) as room:
+        whole = room.read("teamroom://rules")
+        for _ in range(PAGES - 1):
+            if whole["next"] is None:
+                break
+            page = room.read(f"teamroom://rules/{whole['next']}")
+            whole = {"rules": whole["rules"] + page["rules"], "next": page["next"]}
+    return whole
 
 
 def _show_done(reply: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from teamroom.clients.session.replies import shaped
 from teamroom.clients.session.terminal import Styled, plain, print_json, print_line, quoted
 from teamroom.clients.session.times import date_and_time
 from teamroom.clients.shell.acting import RequestId, act, receipt_of
-from teamroom.clients.shell.app import Commands, Json, Span, app, bare, command, span
+from teamroom.clients.shell.app import Commands, Json, Span, app, bare, command, span, typed_seconds
 from teamroom.clients.shell.typed import Task, again, task_id
 from teamroom.clients.shell.writing import Note, Written, edit, is_person_at_terminal, text_option, written
 from teamroom.server.rules.text import state_in_words
@@ -318,7 +318,14 @@ def note_(
 @changing
 def block(
     change: Change,
-    on: Annotated[str, typer.Argument(metavar="WHAT", help="What it waits for, such as T-1, O-2 or @name.")],
+    on: Annotated[
+        str,
+        typer.Argument(
+            parser=typed_seconds,
+            metavar="WHAT",
+            help="What it waits for, such as T-1, O-2, @name or 2h.",
+        ),
+    ],
     note: Note = None,
 ) -> None:
     """Say what a task that you hold waits for. Its lease stops meanwhile."""
@@ -334,6 +341,8 @@ def show_updated(reply: dict[str, Any], as_json: bool) -> None:
     done: Updated = shaped(reply)
     until = f", lease until {plain(date_and_time(done.lease_until))}" if done.lease_until else ""
     print(f"{plain(done.task)} is {state_in_words(plain(done.state))}{until}{receipt_of(done)}.")
+    if done.snoozed_until:
+        print(f"Its reminders are held back until {plain(date_and_time(done.snoozed_until))}.")
 
 
 def held_fence(place: Place, task: str) -> int | None:

@@ -12,9 +12,11 @@ from teamroom.clients.session.program import NAME as PROGRAM
 from teamroom.clients.shell.app import bare
 from teamroom.server.facts.ids import (
     Kind,
+    decision_name,
     message_name,
     offer_name,
     parse,
+    parse_decision,
     parse_message,
     parse_offer,
     parse_task,
@@ -40,6 +42,7 @@ def _id(parse: Callable[[str], int], name: Callable[[int], str]) -> Callable[[st
 task_id = _id(parse_task, task_name)
 message_id = _id(parse_message, message_name)
 offer_id = _id(parse_offer, offer_name)
+decision_id = _id(parse_decision, decision_name)
 
 Task = Annotated[str, typer.Argument(parser=task_id, metavar="TASK", help="The task, such as T-12, t-12 or 12.")]
 Message = Annotated[str, typer.Argument(parser=message_id, metavar="MESSAGE", help="The message, such as M-7.")]

@@ -49,20 +49,34 @@ class Shared:
             self._changes[part] = self._changes.get(part, 0) + 1
 
     async def get(self, key: Key, render: Callable[[], Awaitable[bytes]], *, joined: bool) -> bytes:
-        """The part as it is now. `joined`: wait until the last render is `JOIN_SECONDS` old, so that changes join."""
+        """The part with every change noted so far. `joined`: wait until the last render is `JOIN_SECONDS` old.
+
+        So all who ask meanwhile share the next render, although changes go on: who asked gets what was there then.
+        """
         kept = self._kept.setdefault(key, Rendered())
         self._kept.move_to_end(key)
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
-        if joined and self._is_old(key, kept):  # outside the lock: who opens a page does not wait for this
-            await asyncio.sleep(max(0.0, kept.at + JOIN_SECONDS - self._steady()))
-        async with kept.lock:
-            if self._is_old(key, kept):
-                change = self._changes.get(key[0], 0)
-                kept.body = await render()
-                kept.change, kept.at = change, self._steady()
-                self.renders += 1
-            return kept.body
+        wanted = self._changes.get(key[0], 0)
+        while True:  # ends with the first render that begins after the call
+            if joined and self._is_old(kept, wanted):  # outside the lock: who opens a page does not wait for this
+                await asyncio.sleep(max(0.0, self._rest(kept)))
+            async with kept.lock:
+                if not self._is_old(kept, wanted):
+                    return kept.body
+                if not joined or self._rest(kept) <= 0:
+                    return await self._rendered(kept, key, render)
 
-    def _is_old(self, key: Key, kept: Rendered) -> bool:
-        return kept.change != self._changes.get(key[0], 0) or self._steady() - kept.at >= STALE_SECONDS
+    async def _rendered(self, kept: Rendered, key: Key, render: Callable[[], Awaitable[bytes]]) -> bytes:
+        change = self._changes.get(key[0], 0)
+        kept.body = await render()
+        kept.change, kept.at = change, self._steady()
+        self.renders += 1
+        return kept.body
+
+    def _rest(self, kept: Rendered) -> float:
+        """For how long changes join the last render."""
+        return kept.at + JOIN_SECONDS - self._steady()
+
+    def _is_old(self, kept: Rendered, wanted: int) -> bool:
+        return kept.change < wanted or self._steady() - kept.at >= STALE_SECONDS

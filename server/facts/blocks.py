@@ -127,7 +127,7 @@ def _member(tx: Reading, caller: Caller, task: StoredTask, row: MemberFacts, giv
         raise Refusal(
             "not_allowed",
             f"@{row.name} can no longer act, so nothing would end the wait.",
-            f"Call again with blocked_on {json.dumps('@' + _other(tx, caller, task, row.id))}.",
+            f"Call again with blocked_on {json.dumps(_instead(caller, task, row.id))}.",
             subject=task.name,
         )
     return Block(f"@{row.name}", tx.now + MEMBER_SECONDS)
@@ -161,7 +161,7 @@ def _unclear(tx: Reading, caller: Caller, task: StoredTask, given: str) -> Refus
     mentioned = (facts_named(tx, name) for mention in find_mentions(given) for name in mention.spellings)
     row = next((row for row in mentioned if row is not None and row.id != caller.member), None)
     ids = [word for word in re.findall(r"\b[TDO]-[0-9]{1,15}\b", given) if word != task.name]
-    names = ids[0] if ids and row is None else f"@{row.name if row is not None else _other(tx, caller, task)}"
+    names = ids[0] if ids and row is None else f"@{row.name}" if row is not None else _instead(caller, task)
     return Refusal(
         "invalid",
         "blocked_on names one thing that can be settled: T-1, D-3, O-2, @name or a time at most 7 days ahead.",
@@ -171,9 +171,11 @@ def _unclear(tx: Reading, caller: Caller, task: StoredTask, given: str) -> Refus
     )
 
 
-def _other(tx: Reading, caller: Caller, task: StoredTask, other_than: int = 0) -> str:
-    """The creator of a task, unless that is the caller or another member; else the caller's owner."""
-    return task.row.creator_name if task.row.creator not in (caller.member, other_than) else caller.owner_name
+def _instead(caller: Caller, task: StoredTask, other_than: int = 0) -> str:
+    """What a task can wait for: its creator, else the caller's owner; for the caller itself, or `other_than`, a day."""
+    if task.row.creator not in (caller.member, other_than):
+        return f"@{task.row.creator_name}"
+    return f"@{caller.owner_name}" if caller.owner not in (caller.member, other_than) else f"{MEMBER_SECONDS:.0f}"
 
 
 def begin_block(tx: Writing, task: int, block: Block) -> None:

@@ -151,16 +151,16 @@ def _task(tx: Reading, subject: int, member: int, since: float) -> Owed:
         return None
     task, moved_at = task_now(tx, row), chain.time_of(tx, row.changed_seq)
     if task.state == "open" and row.assigned == member:
-        return Open(task.name, f"{task.name} is assigned to you: claim_task", moved_at, _snoozed_until(tx, row))
+        return Open(task.name, f"{task.name} is assigned to you: claim_task", moved_at, snoozed_until(tx, row))
     if task.holder != member or task.state in ("done", "cancelled", "in_review", "open"):
         return None
     if task.state == "offered":
         return Later(row.offer_expires_at or tx.now)
     still = f"{task.name} has not moved for {duration(tx.now - moved_at)}: update_task or hand_off"
-    return Open(task.name, still, moved_at, _snoozed_until(tx, row), task.state == "blocked")
+    return Open(task.name, still, moved_at, snoozed_until(tx, row), task.state == "blocked")
 
 
-def _snoozed_until(tx: Reading, row: TaskRow) -> float | None:
+def snoozed_until(tx: Reading, row: TaskRow) -> float | None:
     """When the snooze of a task ends, in room time. A date of the wall clock moves with it."""
     return row.snooze_until if row.snooze_date is None else tx.room_time_of(row.snooze_date)
 

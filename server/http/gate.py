@@ -34,8 +34,9 @@ from teamroom.server.store.engine import StorageError
 
 CALLER_KEY = "teamroom.caller"
 TURN_KEY = "teamroom.turn"
+BODY_KEY = "teamroom.body"
 STAYS_KEY = "teamroom.stays"
-"""In the scope of a request: who calls, its turn, and that its connection stays open although nobody calls."""
+"""In the scope of a request: who calls, its turn and body, and that its connection stays open although nobody calls."""
 
 DECOY = b"handshake decoy"
 """What is derived of the room's secret to answer for tokens that it does not know."""
@@ -183,7 +184,7 @@ class Gate:
                 body = await read_json(headers, receive, seconds, self._settings.body_bytes, self._settings.json_depth)
                 if body is None:
                     return  # the client left before its request was complete
-                receive = replay_body(body, receive)
+                scope[BODY_KEY], receive = body, replay_body(body, receive)
             with await self._turns.begin(caller.member) as turn:
                 scope[TURN_KEY] = turn
                 if scope["method"] == "GET":

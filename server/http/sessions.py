@@ -11,7 +11,9 @@ The SDK's manager keeps sessions and owners private; the tests of clients that n
 import hashlib
 import hmac
 import logging
+import math
 from typing import Any
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskStatus
@@ -97,6 +99,7 @@ class Sessions(StreamableHTTPSessionManager):
         self._ids = ids
         self._most_of_member = settings.sessions
         self._ended: dict[str, None] = {}
+        self._connections: WeakValueDictionary[str, Connection] = WeakValueDictionary()
 
     def of_member(self, member: str) -> list[str]:
         """The ids of a member's sessions."""
@@ -105,6 +108,24 @@ class Sessions(StreamableHTTPSessionManager):
     def find(self, id_: str) -> StreamableHTTPServerTransport | None:
         """A session by its id."""
         return self._server_instances.get(id_)
+
+    def note_connection(self, connection: Connection) -> None:
+        """Remember the connection behind a session, as long as it lives."""
+        if connection.session_id is not None:
+            self._connections[connection.session_id] = connection
+
+    def connection_of(self, id_: str, member: str) -> Connection | None:
+        """The connection behind a member's session that has shaken hands and does not end; None if there is none."""
+        connection, session = self._connections.get(id_), self._server_instances.get(id_)
+        if connection is None or session is None or self._session_owners[id_]["client_id"] != member:
+            return None
+        return connection if connection.initialize_accepted and not _is_ending(session) else None
+
+    def note_use(self, id_: str) -> None:
+        """Let the idle time of a session begin again, unless a request of it is open."""
+        session = self._server_instances[id_]
+        if session.idle_scope is not None and math.isfinite(session.idle_scope.deadline):
+            session.idle_scope.deadline = anyio.current_time() + (session._idle_timeout or 0.0)
 
     async def _handle_stateful_request(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request of an older client. The SDK knows the sessions of this process; others are continued."""
@@ -224,3 +245,11 @@ def _end_unused(sessions: list[StreamableHTTPServerTransport]) -> None:
 
 def _is_ending(session: StreamableHTTPServerTransport) -> bool:
     return session.is_terminated or (session.idle_scope is not None and session.idle_scope.cancel_called)
+
+
+def client_of(connection: Connection | None) -> dict[str, str] | None:
+    """How an older client introduced itself; None for one of the newest protocol, which says it with each request."""
+    if connection is None or connection.client_params is None:
+        return None
+    client = connection.client_params.client_info
+    return {"name": client.name, "version": client.version}

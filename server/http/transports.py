@@ -1,8 +1,9 @@
 """One MCP server at one URL, for clients of both protocol eras. Uses of the SDK's unstable parts are here.
 
-Calls of 2026-07-28 are stateless and get one JSON body, at half the cost. Streams and blocking tools send notifications
-or must notice that the caller left, so they use SSE. All older versions use SSE too, with sessions and the GET stream.
-The headers alone decide this. The SDK refuses headers that contradict the body, so a client cannot abuse them.
+Most calls of tools take the short way (`short.py`). Of the others, those of 2026-07-28 are stateless and get one JSON
+body. Streams and blocking tools send notifications or must notice that the caller left, so they use SSE. All older
+versions use SSE too, with sessions and the GET stream. The headers alone decide this. The SDK refuses headers that
+contradict the body, so a client cannot abuse them.
 """
 
 import asyncio
@@ -27,7 +28,8 @@ from teamroom import __version__
 from teamroom.server.http.answers import GateRefusal
 from teamroom.server.http.connections import GRACE_SECONDS
 from teamroom.server.http.gate import CALLER_KEY, TURN_KEY
-from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions
+from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions, client_of
+from teamroom.server.http.short import CallTool, Hear, ShortWay
 from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
@@ -59,25 +61,22 @@ def caller_of(ctx: Context) -> Caller:
     return found
 
 
-Hear = Callable[[Caller, Any, Any], None]
-"""Gets the caller of a message, its metadata, and how its client introduced itself."""
-
-
 def mcp_server(
     instructions: Callable[[Caller], str], sealed_answers: RequestStateBoundary, hear: Hear, **handlers: Any
-) -> Server[Any]:
+) -> "RoomServer":
     """The MCP server, without the SDK's telemetry, which would only cost time: nothing exports it.
 
     None of our arguments is sent in a header, so there is no schema to compare headers with.
     """
-    server = _Server(
+    server = RoomServer(
         "teamroom",
         version=__version__,
         title="Teamroom",
         get_tool_input_schema=lambda name: None,
         **handlers,
     )
-    server.middleware[:] = [_in_turn(instructions, hear), sealed_answers]
+    server.hear = hear
+    server.middleware[:] = [_in_turn(instructions, server), sealed_answers]
     return server
 
 
@@ -85,7 +84,7 @@ INTRODUCTIONS = frozenset({"initialize", "server/discover"})
 """The requests whose results introduce the server, with instructions for the caller."""
 
 
-def _in_turn(instructions: Callable[[Caller], str], hear: Hear) -> ServerMiddleware[Any]:
+def _in_turn(instructions: Callable[[Caller], str], server: "RoomServer") -> ServerMiddleware[Any]:
     """Handles a message with its own turn: the task of an older client's session has the turn of its first request.
 
     What the message says of its client is heard before.
@@ -93,7 +92,9 @@ def _in_turn(instructions: Callable[[Caller], str], hear: Hear) -> ServerMiddlew
 
     async def handle(ctx: Context, call_next: CallNext) -> HandlerResult:
         OWN_TURN.set(ctx.request.scope[TURN_KEY] if ctx.request is not None else None)
-        hear(caller_of(ctx), (ctx.params or {}).get("_meta"), _client_of(ctx))
+        server.hear(caller_of(ctx), (ctx.params or {}).get("_meta"), _client_of(ctx))
+        if (connection := session_of(ctx)) is not None:
+            server.on_session(connection)
         result = await call_next(ctx)
         if ctx.method in INTRODUCTIONS and isinstance(result, dict):
             return {**result, "instructions": instructions(caller_of(ctx))}
@@ -106,10 +107,7 @@ def _client_of(ctx: Context) -> Any:
     """How an older client introduced itself; None for one of the newest protocol, which says it with each request."""
     if ctx.method == "initialize":
         return (ctx.params or {}).get("clientInfo")
-    if ctx.protocol_version not in HANDSHAKE_PROTOCOL_VERSIONS or ctx.session.client_params is None:
-        return None
-    client = ctx.session.client_params.client_info
-    return {"name": client.name, "version": client.version}
+    return client_of(session_of(ctx))
 
 
 def session_of(ctx: Context) -> Connection | None:
@@ -121,8 +119,23 @@ def session_of(ctx: Context) -> Connection | None:
     return ctx.session._connection if ctx.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS else None
 
 
-class _Server(Server[Any]):
-    """The SDK's server. It does not deep-copy its name for every answer, and announces only what it can do."""
+class RoomServer(Server[Any]):
+    """The SDK's server. It does not deep-copy its name for every answer, and announces only what it can do.
+
+    `hear` gets what each message says of its client. `on_session` gets the connection of an older client's session with
+    each message of it.
+    """
+
+    hear: Hear
+    on_session: Callable[[Connection], object] = staticmethod(lambda connection: None)
+
+    @property
+    def call_tool(self) -> CallTool:
+        """What carries out calls of tools."""
+        entry = self.get_request_handler("tools/call")
+        assert entry is not None
+        handler: CallTool = entry.handler
+        return handler
 
     def get_capabilities(self, *args: Any, **kwargs: Any) -> ServerCapabilities:
         """What the server can do. Its lists of resources and prompts never change for a caller."""
@@ -147,13 +160,17 @@ class _Answers(StreamableHTTPSessionManager):
 
 
 class Transports:
-    """The two transports of one server, and the router between them. Without `streams`, only the first is used."""
+    """The two transports of one server, the short way past both, and the router. Without `streams`, the SSE is unused.
+
+    `asking_tools`: those that may ask a person before they are carried out.
+    """
 
     def __init__(
         self,
-        server: Server[Any],
+        server: RoomServer,
         settings: Settings,
         waiting_tools: frozenset[str],
+        asking_tools: frozenset[str],
         ids: SessionIds,
         streams: bool = True,
     ) -> None:
@@ -165,6 +182,10 @@ class Transports:
             server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
         self._sse = Sessions(server, settings, ids)
+        server.on_session = self._sse.note_connection
+        self.short_way = ShortWay(
+            server.call_tool, server.hear, lambda: server.server_info_stamp, self._sse, waiting_tools | asking_tools
+        )
         self._endings: set[asyncio.Task[None]] = set()
 
     def sessions_of(self, member: int) -> list[str]:
@@ -192,6 +213,8 @@ class Transports:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that has passed the gate."""
+        if await self.short_way.answer(scope, send):
+            return
         if self._is_one_answer(scope):
             await self._json.handle_request(scope, receive, send)
             return

@@ -8,7 +8,7 @@ SQLite's tokenizer does the rest: it separates at punctuation, and ignores case 
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 SEARCHED_WORDS, SEARCHED_CHARACTERS = 10, 16
 """How many words of a search count, and how many characters of runs without spaces; further ones are left out."""
@@ -36,6 +36,13 @@ UNSPACED = (
 _RUN = re.compile(f"[{UNSPACED}]+")
 _SILENT = re.compile("[\u00ad\u034f\u0640\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]+")
 """Characters inside a word that readers do not see, such as the break that Khmer has between words."""
+
+_TERM = re.compile(r'"([^"]*)"(\*?)')
+_WORD = re.compile(r"[^\W_]+")
+_ACCENTS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
+
+SATURATION, LENGTH_SHARE = 1.2, 0.75
+"""How soon more of the same word counts no more, and how much of its length counts against a text, as BM25 has them."""
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
@@ -73,6 +80,38 @@ def parse_search(query: str) -> str:
     *whole, last = terms or [""]
     is_beginning = last and not _RUN.match(last[-1])
     return " ".join([*(f'"{term}"' for term in whole), f'"{last}"{"*" if is_beginning else ""}']) if last else ""
+
+
+def only_whole(words: str) -> str:
+    """An expression of `parse_search` with its last word as a whole one."""
+    return words.removesuffix("*")
+
+
+def rank_texts(words: str, texts: Sequence[str]) -> list[float]:
+    """How well each of these texts, which all match an expression of `parse_search`, answers it: more is better.
+
+    A text counts more the more often it has a word, and the less else it says, as in BM25. All of them have each
+    word, so no word tells more than another.
+    """
+    terms = [f" {_spaced(term)}{'' if beginning else ' '}" for term, beginning in _TERM.findall(words)]
+    found = [f" {_spaced(index_words(text))} " for text in texts]
+    lengths = [text.count(" ") for text in found]
+    average = sum(lengths) / max(len(lengths), 1) or 1.0
+    return [
+        sum(_weight(text.count(term), length / average) for term in terms)
+        for text, length in zip(found, lengths, strict=True)
+    ]
+
+
+def _weight(times: int, length: float) -> float:
+    return times * (SATURATION + 1) / (times + SATURATION * (1 - LENGTH_SHARE + LENGTH_SHARE * length))
+
+
+def _spaced(words: str) -> str:
+    """Words without case and accents, with two spaces between them: so each has spaces of its own."""
+    if not words.isascii():
+        words = _ACCENTS.sub("", unicodedata.normalize("NFD", words))
+    return "  ".join(_WORD.findall(words.casefold()))
 
 
 def _parts_of_names(text: str) -> Iterator[str]:

@@ -24,6 +24,9 @@ log = logging.getLogger("teamroom.store")
 CHECKPOINT_COMMITS = 512
 """Commits between two checkpoints under load."""
 
+QUIET_TURNS, GATHERED_TURNS = 3, 24
+"""Turns of an event loop without a new act after which those that it gathered are run, and the most turns in all."""
+
 IDLE_SECONDS = 1.0
 """A writer with nothing to do for this long checkpoints what it has written, and cuts the write-ahead log."""
 
@@ -92,12 +95,24 @@ class Writer:
         return Job(work, recover, loop.create_future(), when_full, turn)
 
     def _gather(self, job: Job) -> None:
-        """Keep an act until the end of this turn of its event loop: waking a thread costs more than an act."""
+        """Keep an act until its event loop has no more of them for now: waking a thread costs more than an act.
+
+        The interpreter runs one thread at a time, so an act that is run meanwhile would only slow the loop down.
+        """
         loop = job.answer.get_loop()
         gathered = self._gathered.setdefault(loop, [])
-        if not gathered:
-            loop.call_soon(self._hand_over, loop)
         gathered.append(job)
+        if len(gathered) == 1:
+            loop.call_soon(self._look_for_more, loop, 1, 0, 0)
+
+    def _look_for_more(self, loop: asyncio.AbstractEventLoop, known: int, turns: int, quiet_turns: int) -> None:
+        """Hand the acts over once none has come for some turns of the loop, or after a bound."""
+        gathered = len(self._gathered.get(loop, ()))
+        quiet_turns = 0 if gathered > known else quiet_turns + 1
+        if quiet_turns < QUIET_TURNS and turns < GATHERED_TURNS:
+            loop.call_soon(self._look_for_more, loop, gathered, turns + 1, quiet_turns)
+        else:
+            self._hand_over(loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if jobs := self._gathered.pop(loop, None):

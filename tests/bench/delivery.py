@@ -164,22 +164,22 @@ async def through(free: "asyncio.Queue[RawCaller]", request: bytes) -> None:
 
 async def in_room(room: RoomOfProcesses, count: int, wakes: int) -> list[float]:
     """What wakes take in a room."""
-    async with callers_of(room.port) as free:
-        caller = free.get_nowait()
-        enrolled = track(range(count), f"Enrolling {count} members", transient=True)
-        tokens = [await enroll(caller, room, f"agent-{number}") for number in enrolled]
-        author = await enroll(caller, room, "author")
-        free.put_nowait(caller)
-        listeners = await Listeners.start("room", room.port, tokens)
+    caller = await RawCaller.connect(room.port)
+    enrolled = track(range(count), f"Enrolling {count} members", transient=True)
+    tokens = [await enroll(caller, room, f"agent-{number}") for number in enrolled]
+    author = await enroll(caller, room, "author")
+    caller.close()
+    listeners = await Listeners.start("room", room.port, tokens)
+    try:
+        async with callers_of(room.port) as free:  # a connection without a call would be closed meanwhile
 
-        async def tell(who: int, number: int) -> None:
-            text = f"@agent-{who} number {number}"
-            await through(free, tool_call(room.port, author, "post_message", {"text": text}))
+            async def tell(who: int, number: int) -> None:
+                text = f"@agent-{who} number {number}"
+                await through(free, tool_call(room.port, author, "post_message", {"text": text}))
 
-        try:
             return await times(tell, listeners, count, wakes)
-        finally:
-            await listeners.stop()
+    finally:
+        await listeners.stop()
 
 
 async def in_floor(port: int, count: int, wakes: int) -> list[float]:

@@ -1,8 +1,9 @@
 """The floors that the room is measured against, on its own uvicorn settings: a no-op on the bare SDK, and bare SSE.
 
-python -m tests.bench.floor {high,low,sse}: `high` is the SDK's `MCPServer` with a typed tool, as most servers are
-written; `low` is its low-level `Server`, without schema generation, validation or telemetry. `sse` only writes lines
-into open streams. Prints its port.
+python -m tests.bench.floor {high,sessions,low,sse}: `high` is the SDK's `MCPServer` with a typed tool, as most servers
+are written, with one JSON body for each call; `sessions` is the same with the SDK's defaults, which older clients meet.
+`low` is the low-level `Server`, without schema generation, validation or telemetry. `sse` only writes lines into open
+streams. Prints its port.
 """
 
 import asyncio
@@ -28,7 +29,17 @@ DONE = types.CallToolResult(content=[types.TextContent(type="text", text="ok")])
 
 
 def high() -> Starlette:
-    """A no-op as `MCPServer` serves it."""
+    """A no-op as `MCPServer` serves it, without sessions."""
+    return noop_server().streamable_http_app(stateless_http=True, json_response=True)
+
+
+def sessions() -> Starlette:
+    """The same with the SDK's defaults: sessions for older clients, and event streams."""
+    return noop_server().streamable_http_app()
+
+
+def noop_server() -> MCPServer:
+    """A server with one typed tool that does nothing."""
     server = MCPServer("noop")
 
     @server.tool()
@@ -36,7 +47,7 @@ def high() -> Starlette:
         """Do nothing."""
         return "ok"
 
-    return server.streamable_http_app(stateless_http=True, json_response=True)
+    return server
 
 
 def low() -> Starlette:
@@ -79,7 +90,7 @@ async def serve(kind: str) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
-    app = {"high": high, "low": low, "sse": sse}[kind]()
+    app = {"high": high, "sessions": sessions, "low": low, "sse": sse}[kind]()
     config = uvicorn.Config(
         app,
         http="httptools",

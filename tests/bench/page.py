@@ -69,7 +69,7 @@ class Browser:
         return f"{cookie.name}={cookie.value}"
 
 
-def fill_room(served: ServedRoom) -> None:
+def fill_room(served: ServedRoom, size: Size) -> None:
     """Fill the room while nobody serves it, and let a person accept what no member wrote."""
     data = served.room.data
     busy = served.room.enroll("busy")["name"]
@@ -77,7 +77,7 @@ def fill_room(served: ServedRoom) -> None:
     served.process.wait()
     with closing(connect(data / "room.db", isolation_level=None)) as database:
         (number,) = database.execute("select id from member where name = ?", (busy,)).fetchone()
-        fill(data / "room.db", SIZE, number, time.time())
+        fill(data / "room.db", size, number, time.time())
         database.execute("update head set hash = (select hash from log where log.seq = head.seq)")
     accept = [TEAMROOM, "seal", "--accept", "--data", str(data)]
     subprocess.run(accept, check=True, capture_output=True, stdin=subprocess.DEVNULL)
@@ -164,7 +164,7 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         served = stack.enter_context(served_room(folder / "room", free_port(), environment))
         Console(stderr=True).print("Filling a room with a million entries (about a minute)")
-        fill_room(served)
+        fill_room(served, SIZE)
         browser = Browser(served.room)
         server = psutil.Process(served.process.pid)
         homes, size = time_home(browser, server)

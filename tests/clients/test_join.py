@@ -478,6 +478,45 @@ def test_print_and_dry_run_change_nothing(desk: Desk, key: str) -> None:
     assert desk.members() == members
 
 
+@promise("WAK5")
+def test_print_shows_each_file_with_its_hooks_as_a_join_writes_it(desk: Desk) -> None:
+    for key, event in (("claude", "PreToolUse"), ("gemini", "BeforeTool"), ("vibe", "pre_tool")):
+        printed = desk.join(key, "--unattended", "--as", "it", "--print")
+        assert "gate --format" in printed.out or "/hooks/claude" in printed.out
+        files = desk.join(key, "--unattended", "--as", "it", "--print", "--json").json["entries"][0]["files"]
+        assert all(file["path"] in printed.out and file["text"] in printed.out for file in files)
+        assert event in "".join(file["text"] for file in files)
+        assert desk.join(key, "--unattended", "--as", "it", "--yes").code == 0
+        for file in files:
+            there = TOKEN.sub("tr_…", Path(file["path"]).read_text().strip())
+            assert there == file["text"], "it is what a join writes"
+        assert desk.leave(key).code == 0
+    assert "it would be this" not in desk.join("langchain", "--print").out, "it has no files"
+
+
+@promise("ID1")
+def test_a_harness_never_joins_as_a_person_and_that_is_said_before_anything_is_shown(desk: Desk) -> None:
+    for words in ((), ("--yes",), ("--dry-run",)):
+        refused = desk.join("claude", "--as", "olga", *words)
+        assert (refused.code, refused.out) == (2, "")
+    assert "@olga is a person, and a harness joins as an agent." in refused.err
+    assert "@builder (a new member)" in desk.join("claude", "--as", "builder", "--dry-run").out
+    assert desk.files() == {desk.folder.name: (0o755, "")}
+
+
+@promise("ID1")
+def test_a_join_says_before_it_writes_that_the_harness_is_not_on_the_machine(desk: Desk, tmp_path: Path) -> None:
+    words = ("qwen", "--dry-run")
+    assert "There is no qwen on your PATH" in desk.join(*words).out
+    program = tmp_path / "bin" / "qwen"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o700)
+    installed = desk.shell.with_(PATH=f"{program.parent}:{desk.shell.environment['PATH']}")
+    assert "on your PATH" not in installed.now("join", *words).out
+    assert "on your PATH" not in desk.join("vscode", "--dry-run").out, "no command starts an editor for a wake"
+
+
 @promise("ID1")
 def test_a_client_that_join_cannot_write_gets_its_entry_and_a_member(desk: Desk, opened: Up) -> None:
     done = desk.join("langchain", "--yes")
@@ -537,6 +576,22 @@ def test_one_join_runs_at_a_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     with locked():
         refused = desk.join("claude", "--yes")
     assert (refused.code, "Another join or leave" in refused.err) == (1, True)
+
+
+@promise("WAK5")
+def test_a_leave_whose_record_is_lost_names_each_file_that_still_leads_to_the_room(desk: Desk) -> None:
+    assert desk.join("codex", "--attended", "--yes").code == 0
+    (desk.folder / "opencode.json").write_text('{"instructions": ["teamroom.md"]}')
+    (record,) = desk.home.rglob("joined.json")
+    record.unlink()
+    for words in ((), ("codex",)):
+        refused = desk.leave(*words)
+        assert refused.code == 1
+        for name in ("config.toml", "hooks.json"):
+            assert str(desk.folder / ".codex" / name) in refused.err
+        assert "opencode.json" not in refused.err, "it has no entry of the room"
+        assert "revoke NAME --label join" in refused.err
+    assert "remove that by hand" in desk.leave("gemini").err
 
 
 @promise("WAK5")

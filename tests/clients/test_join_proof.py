@@ -120,6 +120,18 @@ def test_without_a_terminal_nothing_is_waited_for_and_nothing_is_woken(desk: Des
     assert desk.answers() == []
 
 
+def test_what_cannot_be_proven_is_said_with_the_reason(desk: Desk) -> None:
+    nothing = desk.shell.now("join", "vscode", "--yes", "--prove").out
+    assert "is not proven: nothing wakes VS Code, and it sees what waits when its person opens it." in nothing
+    assert "doctor --wake" not in nothing, "there is no way to see what does not happen"
+    missing = desk.shell.now("join", "qwen", "--unattended", "--yes", "--prove").out
+    assert "is not proven: there is no qwen on your PATH." in missing
+    desk.has("claude", SAYS_NOTHING)
+    attended = desk.shell.now("join", "claude", "--attended", "--yes", "--prove").out
+    assert "a person must open the session, and this is no terminal" in attended
+    assert "is not proven" not in desk.shell.now("join", "zed", "--yes").out, "nobody asked for it"
+
+
 @contextlib.contextmanager
 def opened_session(desk: Desk, name: str) -> Iterator[None]:
     """A session that its person opens once the member is there: its hook is woken, and its model acts."""

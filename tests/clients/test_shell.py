@@ -18,7 +18,8 @@ from rich.cells import cell_len
 from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import plain, quoted, quoted_lines
 from teamroom.clients.shell.main import app
-from teamroom.clients.shell.run import COMMANDS, with_commands, without_tokens
+from teamroom.clients.shell.run import without_tokens
+from teamroom.clients.shell.wording import COMMANDS, with_commands
 from teamroom.server.rules.joining import READ_TOKEN
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house, promise

@@ -244,8 +244,47 @@ async def test_fixes_of_refusals_name_the_shells_commands(team: Team) -> None:
     await team.person.here("task", "cancel", "1")
     gone = await team.person.here("task", "edit", "1", "--title", "x")
     assert "Create a new task: `teamroom task add`." in gone.err
-    far = await team.person.here("snooze", "1", "90d")
-    assert far.code == 1
+
+
+CORRECTED = (
+    ("snooze 1 90d", "snooze T-1 604800s"),
+    ("task block 1 2592000", "task block T-1 604800"),
+    ("task block 1 30d", "task block T-1 604800"),
+    ("task block 1 lunch", "task block --note lunch T-1 86400"),
+    ("authorize builder deploy:x --until 900d", "authorize --until 86400s builder deploy:x"),
+    ("rules olga Bash", "rules owner:olga Bash"),
+)
+"""What the room refuses for the value of one argument, and the command that it would carry out."""
+
+
+async def test_a_refusal_for_one_value_has_the_command_with_another_which_the_room_carries_out(team: Team) -> None:
+    for words in (("task", "add", "one"), ("claim", "1")):
+        await team.person.here(*words)
+    for wrong, right in CORRECTED:
+        refused = await team.person.here(*wrong.split())
+        assert f": `teamroom {right}`" in refused.err, (wrong, refused.err)
+        done = await team.person.here(*right.split())
+        assert done.code == 0, (right, done.err)
+
+
+async def test_a_doctors_finding_about_a_wake_names_the_shells_commands(team: Team) -> None:
+    found = await team.person.here("doctor", "--wake", "nosuch")
+    assert "Run `teamroom roster` without a name to see all members." in found.out
+
+
+async def test_a_snooze_says_until_when_the_reminders_are_held_back(team: Team) -> None:
+    await team.person.here("task", "add", "one")
+    done = await team.person.here("snooze", "1", "2h")
+    assert re.search(r"^Its reminders are held back until 20\d\d-", done.out, flags=re.MULTILINE)
+    noted = await team.person.here("task", "edit", "1", "--priority", "high")
+    assert "held back" not in noted.out
+
+
+@pytest.mark.parametrize("words", [("rules", "builder", ""), ("authorize", "", "deploy:x"), ("decide", "xyz", "1")])
+async def test_what_cannot_be_a_call_is_said_by_the_shell_itself(team: Team, words: tuple[str, ...]) -> None:
+    refused = await team.person.here(*words)
+    assert refused.code == 2
+    assert "require_approval" not in refused.err
 
 
 async def test_a_proof_that_is_missing_is_named_with_the_option_that_gives_it(team: Team, tmp_path: Path) -> None:

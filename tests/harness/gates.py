@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.harness.harnesses import Harness, Seat
+from tests.harness.joiners import QWEN_CODE, VIBE
 from tests.harness.room import TEAMROOM
 from tests.harness.vendors import CLAUDE_CODE, CODEX, COPILOT_CLI, GEMINI_CLI, OPENCODE
 
@@ -87,6 +88,28 @@ def _opencode(seat: Seat, data: str) -> None:
     file.write_text(PLUGIN.replace("PROGRAM", TEAMROOM).replace("DATA", data))
 
 
+def _qwen(seat: Seat, data: str) -> None:
+    hook = {"type": "command", "command": command("qwen", data), "timeout": HOOK_SECONDS}
+    _write(seat.home / ".qwen" / "settings.json", {"hooks": {"PreToolUse": [{"matcher": "*", "hooks": [hook]}]}})
+
+
+VIBE_HOOK = """\
+[[hooks]]
+name = "gate"
+type = "pre_tool"
+match = "*"
+strict = true
+command = {command}
+timeout = {seconds}
+"""
+
+
+def _vibe(seat: Seat, data: str) -> None:
+    file = seat.home / ".vibe" / "hooks.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(VIBE_HOOK.format(command=json.dumps(command("vibe", data)), seconds=HOOK_SECONDS))
+
+
 def _write(file: Path, config: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(config))
@@ -99,4 +122,6 @@ GATED = (
     Gated("Gemini CLI", GEMINI_CLI, _gemini),
     Gated("OpenCode", OPENCODE, _opencode),
     Gated("Copilot CLI", COPILOT_CLI, _copilot),
+    Gated("Qwen Code", QWEN_CODE, _qwen),
+    Gated("Mistral Vibe", VIBE, _vibe),
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.harness.script import RunCommand, Say, Turn, UseTool
@@ -16,8 +17,14 @@ USAGE = {
 }
 
 
+@dataclass(frozen=True)
 class OpenAIResponses:
-    """The API as Codex 0.169 uses it; the room's tools stand in the namespace mcp__teamroom."""
+    """The API as Codex 0.169 uses it; the room's tools stand in the namespace mcp__teamroom.
+
+    `escalates`: its commands ask to run outside of the sandbox, which Codex asks its person for.
+    """
+
+    escalates: bool = False
 
     path = "/v1/responses"
 
@@ -31,22 +38,24 @@ class OpenAIResponses:
         response = {"id": f"resp_{number}"}
         return [
             {"type": "response.created", "response": response},
-            {"type": "response.output_item.done", "output_index": 0, "item": _item(turn, number)},
+            {"type": "response.output_item.done", "output_index": 0, "item": self._item(turn, number)},
             {"type": "response.completed", "response": {**response, "usage": USAGE}},
         ]
 
+    def _item(self, turn: Turn, number: int) -> Json:
+        if isinstance(turn, Say):
+            content = [{"type": "output_text", "text": turn.text}]
+            return {"type": "message", "id": f"msg_{number}", "role": "assistant", "content": content}
+        call = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}"}
+        return {**call, **_function(turn, ESCALATION if self.escalates else {})}
 
-def _item(turn: Turn, number: int) -> Json:
-    if isinstance(turn, Say):
-        content = [{"type": "output_text", "text": turn.text}]
-        return {"type": "message", "id": f"msg_{number}", "role": "assistant", "content": content}
-    call = {"type": "function_call", "id": f"fc_{number}", "call_id": f"call_{number}"}
-    return {**call, **_function(turn)}
+
+ESCALATION = {"sandbox_permissions": "require_escalated", "justification": "May I?"}
 
 
-def _function(turn: UseTool | RunCommand) -> Json:
+def _function(turn: UseTool | RunCommand, more: Json) -> Json:
     if isinstance(turn, RunCommand):
-        return {"name": "exec_command", "arguments": json.dumps({"cmd": turn.command})}
+        return {"name": "exec_command", "arguments": json.dumps({"cmd": turn.command, **more})}
     return {"namespace": "mcp__teamroom", "name": turn.name, "arguments": json.dumps(turn.arguments)}
 
 

@@ -17,7 +17,10 @@ from tests.support.room_in_thread import RoomInThread, room_in_thread
 LONG_SECONDS = 60.0
 """How long a read may take in these rooms, where its end does not come from its time."""
 
-ENDLESS = "with recursive n (i) as (select 1 as i union all select i + 1 from n) select i as id from n where i < 0"
+ENDLESS = (
+    "with recursive n (i) as (select 1 as i union all select i + 1 from n) "
+    "select i as id, '' as summary, '' as text from n where i < 0"
+)
 """A search that never finds anything, and never ends."""
 
 
@@ -25,7 +28,7 @@ def endless_searches(folder: Path, make_context: Any, carry_out: Any) -> SqliteS
     """An engine whose searches do not end, except of the word "quick"."""
     from teamroom.server.store.statements import sqlite_statements
 
-    return SqliteStore(folder, make_context({**sqlite_statements(), "best_matches": ENDLESS}), carry_out)
+    return SqliteStore(folder, make_context({**sqlite_statements(), "newest_matches": ENDLESS}), carry_out)
 
 
 @pytest.fixture

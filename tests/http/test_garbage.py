@@ -49,7 +49,7 @@ def test_what_the_sdk_would_leave_is_found(room: RoomInThread, monkeypatch: pyte
     kept.__set_name__(ServerRunner, "on_request")
     monkeypatch.setattr(ServerRunner, "on_request", kept)
     with room.modern("bot") as bot:
-        assert left_by(lambda: bot.call("heartbeat", {})) >= 10 * CALLS
+        assert left_by(lambda: bot.read("teamroom://me")) >= 10 * CALLS
 
 
 def left_by(call: Callable[[], object]) -> int:

@@ -79,7 +79,7 @@ def older_calls_with_one_id(room: RoomInThread, session: Legacy, name: str) -> O
     for number in range(100, 100 + CLIENTS):
         opened += stuck_wires(room, [older_wait(room, session, name, number, seconds=50)])
         room.until_waiting()
-        reply(session.post(message("tools/call", {"name": "heartbeat", "arguments": {}}, number), session.session))
+        assert "tools" in session.post(message("tools/list", {}, number), session.session).json["result"]
         (newer,) = stuck_wires(room, [older_wait(room, session, name, 99, seconds=0.1)])
         with newer:  # it ends the wait before it, whose answer has nowhere to go
             reply(newer.answer())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from teamroom.server import app
 from teamroom.server.acts.messages import older
-from teamroom.server.rules.search import SEARCHED_CHARACTERS, SEARCHED_WORDS, index_words, parse_search
+from teamroom.server.rules.search import SEARCHED_CHARACTERS, SEARCHED_WORDS, index_words, parse_search, rank_texts
 from teamroom.server.settings import Settings
 from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer, migrate
 from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
@@ -68,6 +68,31 @@ async def test_the_best_matches_come_first_and_of_equal_ones_the_newest(room: Ru
     for text in texts:
         await owner("post_message", text=text)
     assert await found(owner, "deploy") == [texts[0], texts[2], texts[1], texts[3]]
+
+
+async def test_a_match_of_the_whole_word_comes_before_one_of_its_beginning(room: RunningRoom) -> None:
+    owner = await room.owner()
+    for number in range(3):
+        await owner("post_message", text=f"deploying the build {number}")
+    await owner("post_message", text="deploy")
+    assert await found(owner, "deploy", limit=1) == ["deploy"]
+    assert len(await found(owner, "deploy")) == 4, "a page that is not full shows beginnings too"
+    assert await found(owner, "deploying", limit=2) == ["deploying the build 2", "deploying the build 1"]
+
+
+@pytest.mark.parametrize(
+    ("query", "best", "worse"),
+    [
+        ("status now", "the status now", "the status of now and of then"),
+        ("T-12", "T-12 is done", "12 people, 12 T and 12 of T-12"),
+        ("构建", "构建 构建", "构建 失败"),
+        ("deploye", "déployé déployé", "déployé une fois"),
+        ("sessionRestart", "sessionRestart", "sessionRestart and more of it"),
+    ],
+)
+def test_a_text_that_says_it_more_often_and_less_else_is_the_better_match(query: str, best: str, worse: str) -> None:
+    ranked = rank_texts(parse_search(query), [worse, best])
+    assert ranked[1] > ranked[0] > 0
 
 
 @promise("LOG1")

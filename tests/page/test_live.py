@@ -246,6 +246,45 @@ async def test_changes_join_for_open_pages(monkeypatch: pytest.MonkeyPatch) -> N
     assert slept[-1] == 0.0
 
 
+async def test_many_open_pages_share_a_render_although_changes_never_cease(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    pause = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        now[0] += seconds
+        await pause(0)
+
+    monkeypatch.setattr("teamroom.resources.page.shared.asyncio.sleep", sleep)
+    shared = Shared(lambda: now[0])
+    shown: list[int] = []
+    noted = 0
+
+    async def render() -> bytes:
+        has = noted
+        change()
+        await pause(0)
+        change()
+        return str(has).encode()
+
+    def change() -> None:
+        nonlocal noted
+        noted += 1
+        shared.changed(["board"])
+
+    async def follow() -> None:
+        asked = noted
+        shown.append(int(await shared.get(("board",), render, joined=True)))
+        assert shown[-1] >= asked, "what was there when it asked is missing"
+
+    began = now[0]
+    for turn in range(1, 6):
+        change()
+        await asyncio.gather(*(follow() for _ in range(100)))
+        assert shared.renders <= turn + 1
+    assert now[0] - began > 3 * JOIN_SECONDS
+    assert len(shown) == 500
+
+
 async def test_renders_are_kept_up_to_a_bound() -> None:
     shared, render = Shared(), Renders()
     for number in range(3 * KEPT):

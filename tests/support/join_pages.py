@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from teamroom.clients.harnesses.catalogue import WRITTEN
-from teamroom.clients.harnesses.description import ConfigFile, Harness, Machine, Seat
-from teamroom.clients.harnesses.entries import SYNTAXES, merge
+from teamroom.clients.harnesses.description import Harness, Machine, Seat
 from teamroom.clients.harnesses.printed import PRINTED
 from teamroom.clients.harnesses.verified import STEPS, Verified, verified
 from teamroom.clients.session.program import own_words
@@ -44,10 +43,7 @@ def page(harness: Harness) -> str:
         *(f"- {note}" for note in harness.notes),
         *how_far(harness, verified(harness.key)),
         "\n## What join writes\n",
-        *(
-            f"`{shown(str(config.path))}`:\n\n```text\n{shown(content(config))}\n```\n"
-            for config in harness.files(seat)
-        ),
+        *(f"`{shown(str(config.path))}`:\n\n```text\n{shown(config.alone)}\n```\n" for config in harness.files(seat)),
         f"{shown(harness.why)}\n",
         "## By hand\n",
         "Enroll the member with `teamroom enroll NAME --save`, then use this:\n",
@@ -94,12 +90,6 @@ def seat_of(harness: Harness) -> Seat:
     machine = Machine(Path(FOLDER), Path(HOME), {})
     data = Path("/path/to/.teamroom")
     return Seat(name, machine, data, "http://127.0.0.1:8765", False, False, ("teamroom",))
-
-
-def content(config: ConfigFile) -> str:
-    """A file as join writes it where there is none."""
-    text = config.text or merge(SYNTAXES[config.syntax], "", config.entries).text
-    return text.strip()
 
 
 def shown(text: str) -> str:

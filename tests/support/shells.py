@@ -137,16 +137,28 @@ class Shell:
 
         return await anyio.to_thread.run_sync(run)
 
-    def on_terminal(self, *words: str, answer: str = "", asked: str = "", columns: int = 80) -> Done:
-        """The console script on a terminal; `answer` is typed once `asked` stands there. Both outputs are one."""
+    def on_terminal(
+        self,
+        *words: str,
+        answer: str = "",
+        asked: str = "",
+        columns: int = 80,
+        folder: Path | None = None,
+        seconds: float = STEP_SECONDS,
+    ) -> Done:
+        """The console script on a terminal; `answer` is typed once `asked` stands there. Both outputs are one.
+
+        `folder`: where it runs; `seconds`: how long it may take.
+        """
         parent, child = pty.openpty()
         environment = {"TERM": "xterm-256color", "COLUMNS": str(columns), **self.environment}
         process = subprocess.Popen(
-            [self.teamroom, *words], env=environment, stdin=child, stdout=child, stderr=child, start_new_session=True
-        )
+            [self.teamroom, *words], env=environment, stdin=child, stdout=child, stderr=child, cwd=folder,
+            start_new_session=True,
+        )  # fmt: skip
         os.close(child)
         shown, typed = b"", False
-        give_up_at = time.monotonic() + STEP_SECONDS
+        give_up_at = time.monotonic() + seconds
         with contextlib.closing(os.fdopen(parent, "rb+", buffering=0)) as terminal:
             while time.monotonic() < give_up_at and (chunk := _chunk(parent, give_up_at)):
                 shown += chunk

@@ -8,11 +8,13 @@ from pydantic import BaseModel, Field
 from teamroom.server.acts.act import Act, Arguments, Read, Reply, Seq, TargetName, Words, always, author
 from teamroom.server.facts.approval import RULES, RuleShown, bound_name, find_rule, rule_changed, show_rule
 from teamroom.server.facts.member import find_member
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.approvals import EXCEPTIONS, MATCH_HELP, is_exact, is_exception, is_match
+from teamroom.server.rules.approvals import EXCEPTIONS, MATCH_HELP, is_exact, is_exception, is_match, tools_of
+from teamroom.server.rules.hooks import means_own_tools
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
 from teamroom.server.rules.text import add_quote, cite, inline
@@ -58,13 +60,8 @@ class Rules(BaseModel):
 
 def require_approval(tx: Writing, caller: Caller, arguments: RequireApproval) -> ApprovalRequired:
     """Let the calls that match wait for a person, from the next one on; or end that. Raises Refusal."""
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "Only a person says which calls wait for a person, and you are an agent.",
-            f"Ask @{caller.owner_name}: request_decision.",
-            subject="require_approval",
-        )
+    why = "Only a person says which calls wait for a person, and you are an agent."
+    require_person(caller, why, f"Ask @{caller.owner_name}: request_decision.", "require_approval")
     if arguments.remove is not None:
         return _remove(tx, caller, find_rule(tx, arguments.remove))
     if arguments.to is None or arguments.match is None:
@@ -148,6 +145,12 @@ def read_rules(tx: Reading, caller: Caller, arguments: ReadRules) -> Rules:
 def _require_form(match: str, exceptions: list[str], scope: str | None) -> None:
     if not is_match(match):
         raise Refusal("invalid", f"{cite(match)} is not a match.", MATCH_HELP)
+    if means_own_tools(tools_of(match)):
+        raise Refusal(
+            "invalid",
+            f"{cite(match)} means tools of this room, and a call to the room never waits for an approval.",
+            "Name a tool of the harness, such as Bash. To require a person for a task, give the task requires.",
+        )
     wrong = next((one for one in exceptions if not is_exception(one)), None)
     if wrong is not None:
         raise Refusal(

@@ -30,6 +30,7 @@ from teamroom.server.facts.authorization import (
 from teamroom.server.facts.ended import refuse_ended
 from teamroom.server.facts.ids import authorization_name
 from teamroom.server.facts.member import find_member
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -84,13 +85,8 @@ class Checked(Reply):
 
 def authorize(tx: Writing, caller: Caller, arguments: Authorize) -> Authorized:
     """Let a member, or all agents of an owner, do something; or revoke that, at once. Raises Refusal."""
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "Only a person authorises, and you are an agent; no text counts as an authorisation.",
-            f"Ask @{caller.owner_name}: request_decision.",
-            subject="authorize",
-        )
+    why = "Only a person authorises, and you are an agent; no text counts as an authorisation."
+    require_person(caller, why, f"Ask @{caller.owner_name}: request_decision.", "authorize")
     if arguments.revoke is not None:
         return _revoke(tx, caller, arguments, find_authorization(tx, arguments.revoke))
     if arguments.to is None or arguments.scope is None:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from teamroom.server import topics
 from teamroom.server.acts.act import Act, Arguments, Line, Need, Read, Ref, Reply, author
 from teamroom.server.facts.member import member_changed
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OPERATORS
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -133,13 +134,9 @@ def _require_planter(caller: Caller, arguments: Plant) -> None:
             f"Ask your owner: {backtick(plant_command(arguments.capability))}",
             subject=arguments.capability,
         )
-    if arguments.read is not None and caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "Other members will run that command, so only a person can give it.",
-            "Give file instead, or ask your owner to plant it.",
-            subject=arguments.capability,
-        )
+    if arguments.read is not None:
+        why = "Other members will run that command, so only a person can give it."
+        require_person(caller, why, "Give file instead, or ask your owner to plant it.", arguments.capability)
     if arguments.read is not None and arguments.file is not None:
         raise Refusal("invalid", "The call gives both file and read.", "Leave one of them out.")
 

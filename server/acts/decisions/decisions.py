@@ -41,6 +41,7 @@ from teamroom.server.facts.ended import find_person, is_ended, refuse_ended
 from teamroom.server.facts.ids import decision_name
 from teamroom.server.facts.member import Forecast, find_member, forecast
 from teamroom.server.facts.owed import Slot, schedule_reminder, slots_of
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_MEMBER, add_entry, find_task, task_changed
 from teamroom.server.facts.timers import DECISION_END, schedule
@@ -209,13 +210,12 @@ def decide(tx: Writing, caller: Caller, arguments: Decide) -> Decided:
     """Decide, as a person who was asked or who owns the room. The first answer counts. Raises Refusal."""
     row, name = find_decision(tx, arguments.decision), decision_name(arguments.decision)
     people = asked_people(tx, row.id)
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            f"Only a person decides, and you are an agent; no message counts as an answer to {name}.",
-            f"Wait for {_whom(people)}: wait_for_wake returns the answer to whoever asked.",
-            subject=name,
-        )
+    require_person(
+        caller,
+        f"Only a person decides, and you are an agent; no message counts as an answer to {name}.",
+        f"Wait for {_whom(people)}: wait_for_wake returns the answer to whoever asked.",
+        name,
+    )
     if caller.role != "owner" and caller.member not in [person.member for person in people]:
         raise Refusal(
             "not_allowed",

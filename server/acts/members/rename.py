@@ -8,6 +8,7 @@ from teamroom.server import topics
 from teamroom.server.acts.act import author
 from teamroom.server.facts.member import member_changed, no_such_member
 from teamroom.server.facts.names import FORMER_NAMES, former_names
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.timers import schedule_digest
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -103,13 +104,8 @@ def _had(tx: Reading, member: MemberRow, name: str) -> bool:
 
 
 def _require_right(caller: Caller, member: MemberRow) -> None:
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "An agent does not rename members.",
-            f"Ask @{member.owner_name} or a room owner.",
-            subject=f"@{member.name}",
-        )
+    fix, subject = f"Ask @{member.owner_name} or a room owner.", f"@{member.name}"
+    require_person(caller, "An agent does not rename members.", fix, subject)
     if caller.role != "owner" and member.owner != caller.member:
         whose = f"belongs to @{member.owner_name}, not to you" if member.kind == "agent" else "is another person"
         raise Refusal(

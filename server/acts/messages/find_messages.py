@@ -1,12 +1,17 @@
 """Finds messages by thread, addressee or words, each by an index."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from teamroom.server.facts.ids import LARGEST_NUMBER
+from teamroom.server.rules.search import only_whole, rank_texts
+from teamroom.server.store.rows.messages import MatchRow
 from teamroom.server.store.transaction import Reading
 
-RANKED_MATCHES = 200
+RANKED_MATCHES = 100
 """How many of the newest matches are ranked. Older messages are found with more words."""
+
+RANKED_CHARACTERS = 2_000
+"""By how much of its text a match is ranked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,28 @@ def messages_before(tx: Reading, wanted: Filter, end: int, limit: int) -> list[i
     return found
 
 
-def best_messages(tx: Reading, words: str, limit: int) -> list[int]:
-    """The best of the newest matches, best first."""
-    if not words:
+def search_messages(tx: Reading, wanted: Filter, limit: int) -> list[int]:
+    """The matches of words, best first; newest first under another filter.
+
+    The index finds a whole word from its newest message on, and the beginning of one only from its first. So the last
+    word is looked for as a whole, and as a beginning only if that does not fill the page.
+    """
+    whole = replace(wanted, words=only_whole(wanted.words))
+    found = _search(tx, whole, limit)
+    if len(found) < limit and whole != wanted:
+        found = _search(tx, wanted, limit)
+    return found
+
+
+def _search(tx: Reading, wanted: Filter, limit: int) -> list[int]:
+    if not wanted.words:
         return []
-    return tx.column(int, "best_matches", words=words, looked_at=RANKED_MATCHES, limit=limit)
+    if wanted.thread or wanted.mention:
+        return messages_before(tx, wanted, LARGEST_NUMBER, limit)
+    newest = tx.all(MatchRow, "newest_matches", words=wanted.words, characters=RANKED_CHARACTERS, limit=RANKED_MATCHES)
+    texts = [row.text if row.summary == row.text else f"{row.summary} {row.text}" for row in newest]
+    ranks = rank_texts(wanted.words, texts)
+    return [newest[at].id for at in sorted(range(len(newest)), key=lambda at: -ranks[at])[:limit]]
 
 
 def _matching(tx: Reading, wanted: Filter, first: int, end: int) -> dict[str, int | str]:

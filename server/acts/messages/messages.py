@@ -23,7 +23,7 @@ from teamroom.server.acts.act import (
 )
 from teamroom.server.acts.messages.budgets import require_own_task, spend
 from teamroom.server.acts.messages.exchanges import Addressed, Post, address, notify_owners, notify_owners_of_ring
-from teamroom.server.acts.messages.find_messages import Filter, best_messages, messages_before, messages_from
+from teamroom.server.acts.messages.find_messages import Filter, messages_before, messages_from, search_messages
 from teamroom.server.clock import rfc3339
 from teamroom.server.facts.blocks import settle_member
 from teamroom.server.facts.cursors import require_this_epoch
@@ -260,10 +260,7 @@ def _asked_for(tx: Reading, ids: list[MessageNumber]) -> Messages:
 
 def _search(tx: Reading, wanted: Filter, arguments: ReadMessages) -> Messages:
     """Return the matches of a query: best first, or newest first under another filter."""
-    if wanted.thread or wanted.mention:
-        ids = messages_before(tx, wanted, LARGEST_NUMBER, arguments.limit) if wanted.words else []
-    else:
-        ids = best_messages(tx, wanted.words, arguments.limit)
+    ids = search_messages(tx, wanted, arguments.limit)
     return _chosen([tx.only(MessageRow, "message", id=id_) for id_ in ids], cursor=tx.only(ReadHead, "read_head").seq)
 
 
@@ -385,4 +382,5 @@ READ_MESSAGES = Read(
     read_messages,
     is_small=is_a_page,
     narrow="Search for rarer or longer words, or read by thread, ids or after a number.",
+    is_shared=True,
 )

@@ -196,8 +196,7 @@ def read_receipt(tx: Reading, caller: Caller, arguments: OneReceipt) -> Receipt:
 def read_stream(tx: Reading, caller: Caller, arguments: ReadStream) -> Stream:
     """Return a page of the stream, oldest first."""
     if arguments.after is None:
-        rows = list(reversed(tx.all(StreamRow, "stream_end", limit=END_ENTRIES)))
-        lines = runs(rows, _is_folded)[-arguments.limit :]
+        lines = _end_of_stream(tx, arguments.limit)
     else:
         lines = runs(tx.all(StreamRow, "stream_page", after=arguments.after, limit=arguments.limit), _is_folded)
     if not lines:
@@ -208,6 +207,14 @@ def read_stream(tx: Reading, caller: Caller, arguments: ReadStream) -> Stream:
         entries.append(_entry(line, previous))
         previous = line[-1].seq
     return Stream(entries=entries, cursor=previous)
+
+
+def _end_of_stream(tx: Reading, limit: int) -> list[list[StreamRow]]:
+    """The newest lines. Only where notes were folded does a page of lines take more entries than it has lines."""
+    rows = tx.all(StreamRow, "stream_end", limit=limit)
+    if any(map(_is_folded, rows)):
+        rows = tx.all(StreamRow, "stream_end", limit=END_ENTRIES)
+    return runs(rows[::-1], _is_folded)[-limit:]
 
 
 def _is_folded(row: StreamRow) -> bool:
@@ -249,4 +256,4 @@ def _shown(row: ReceiptRow) -> Receipt:
 READ_RECEIPTS = Read("read_receipts", ReadReceipts, read_receipts, roles=LOG_READERS)
 CHECK_ENTRIES = Read("check_entries", CheckEntries, check_entries, roles=LOG_READERS)
 READ_RECEIPT = Read("read_receipt", OneReceipt, read_receipt, is_small=always)
-READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=lambda a: a.after is not None)
+READ_STREAM = Read("read_stream", ReadStream, read_stream, is_small=always)

@@ -14,6 +14,7 @@ from teamroom.server.acts.tasks.tasks import Title, is_in_charge, notify_freed, 
 from teamroom.server.clock import WallTime
 from teamroom.server.facts.ids import TaskNumber
 from teamroom.server.facts.origin import find_origin, is_hidden
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import StoredTask, add_entry, find_task, task_changed
 from teamroom.server.identity import Caller
@@ -68,12 +69,8 @@ class Imported(Reply):
 
 def import_task(tx: Writing, caller: Caller, arguments: ImportTask) -> Imported:
     """Create a task that exists elsewhere, or update it if nobody has changed it here since. Raises Refusal."""
-    if caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            "Only a person can import tasks.",
-            "Ask your owner to run `teamroom import FILE`, or call create_task with external.",
-        )
+    fix = "Ask your owner to run `teamroom import FILE`, or call create_task with external."
+    require_person(caller, "Only a person can import tasks.", fix)
     found = [find_origin(tx, external) for external in arguments.depends_on or ()]
     missing = [place for place, other in enumerate(found) if other is None]
     needs = None if arguments.depends_on is None else {other.task for other in found if other is not None}

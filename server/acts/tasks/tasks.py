@@ -34,7 +34,8 @@ from teamroom.server.facts.ids import offer_name, task_name
 from teamroom.server.facts.member import find_member, refuse_zombie
 from teamroom.server.facts.mentions import NAMES_MEMBER
 from teamroom.server.facts.origin import find_origin, is_hidden
-from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.owed import schedule_reminder, snoozed_until
+from teamroom.server.facts.person import require_person
 from teamroom.server.facts.reviewer import as_review, ask_again
 from teamroom.server.facts.task import (
     ROOM_MEMBER,
@@ -116,13 +117,17 @@ class UpdateTask(Arguments):
 
 
 class Updated(Reply):
-    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits."""
+    """Reply of `update_task`. `blocked_on`: the id, the member or the date for which the task now waits.
+
+    `snoozed_until`: until when the call holds the task's reminders back.
+    """
 
     task: str
     state: str
     fence: int
     lease_until: str | None
     blocked_on: str | None = None
+    snoozed_until: str | None = None
 
 
 def create_task(tx: Writing, caller: Caller, arguments: CreateTask) -> Created:
@@ -225,13 +230,10 @@ def _changed_scopes(caller: Caller, changes: Changes, task: StoredTask) -> str:
     if changes.requires is None:
         return str(task.row.requires)
     dropped = [scope for scope in scopes_of(task.row.requires) if scope not in changes.requires]
-    if dropped and caller.kind != "human":
-        raise Refusal(
-            "not_allowed",
-            f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement.",
-            f"Ask @{caller.owner_name}, or keep it: requires {json.dumps([*changes.requires, *dropped])}.",
-            subject=task.name,
-        )
+    if dropped:
+        why = f"{task.name} requires {cite(dropped[0])}, and only a person drops a requirement."
+        keeping = f"requires {json.dumps([*changes.requires, *dropped])}"
+        require_person(caller, why, f"Ask @{caller.owner_name}, or keep it: {keeping}.", task.name)
     return _scopes(changes.requires)
 
 
@@ -338,7 +340,13 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
         fence=updated.fence,
         lease_until=updated.lease_until(tx),
         blocked_on=None if block is None else block.text,
+        snoozed_until=None if arguments.snooze_until is None else _snoozed_until(tx, updated.row),
     )
+
+
+def _snoozed_until(tx: Reading, row: TaskRow) -> str | None:
+    until = snoozed_until(tx, row)
+    return None if until is None else tx.shown(until)
 
 
 def _changed(changes: Changes) -> dict[str, Any]:

@@ -37,18 +37,17 @@ on conflict (task) do update set words = excluded.words
 -- name: note_indexed_tasks
 delete from unindexed_task where task in (select task from unindexed_task order by task desc limit :limit)
 
--- name: best_matches
--- The best of the newest matches, best first.
-select found.id
+-- name: newest_matches
+-- The newest matches, newest first, with the beginning of what they say.
+select message.id, message.summary, substr(message.text, 1, :characters) as text
 from (
-    select message as id, ts_rank(words, cast(:words__query as tsquery)) as rank
-    from message_words
+    select message as id from message_words
     where words @@ cast(:words__query as tsquery)
     order by message desc
-    limit :looked_at
+    limit :limit
 ) as found
-order by found.rank desc, found.id desc
-limit :limit
+join message on message.id = found.id
+order by found.id desc
 
 -- name: matches_before
 -- Newest first, in a range of messages. Filters that are 0 do not filter.

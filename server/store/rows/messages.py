@@ -21,6 +21,14 @@ class MessageRow(NamedTuple):
     task: int | None
 
 
+class MatchRow(NamedTuple):
+    """A message that a search found, with the beginning of its text."""
+
+    id: int
+    summary: str
+    text: str
+
+
 class UnwokenReply(NamedTuple):
     """A message that did not wake its addressee."""
 

@@ -38,18 +38,13 @@ insert into message_text (message_text, rank) values ('merge', :pages)
 -- The same for the index of tasks.
 insert into task_text (task_text, rank) values ('merge', :pages)
 
--- name: best_matches
--- The best of the newest matches, best first.
-select found.id
-from (
-    select rowid as id, bm25(message_text) as rank
-    from message_text
-    where message_text match :words
-    order by rowid desc
-    limit :looked_at
-) as found
-order by found.rank, found.id desc
-limit :limit
+-- name: newest_matches
+-- The newest matches, newest first, with the beginning of what they say. The index's own ranking would count every
+-- message that holds one of the words.
+select message.id, message.summary, substr(message.text, 1, :characters) as text
+from (select rowid as id from message_text where message_text match :words order by rowid desc limit :limit) as found
+cross join message on message.id = found.id
+order by found.id desc
 
 -- name: matches_before
 -- Newest first, in a range of messages. Filters that are 0 do not filter.

@@ -1,0 +1,169 @@
+"""What a room of a million entries costs, next to one of ten thousand: calls, long reads, a start, and room on disk.
+
+python -m tests.bench.large [ROUNDS]. Fills both rooms, which takes a minute, and serves each with a process of its own.
+Prints the server's CPU time for each call in both, in turn; for each long read; for a start until the room is ready;
+and how many bytes an entry takes on the disk.
+"""
+
+import contextlib
+import itertools
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psutil
+import uvloop
+from rich.console import Console
+from rich.progress import track
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from tests.bench.page import fill_room
+from tests.campaigns.callers import RawCaller, enroll, rate, resource_read, tool_call
+from tests.harness.room import ServedRoom, free_port, served_room
+from tests.support.large_rooms import Size
+from tests.support.rates import LIMITLESS
+
+SMALL, LARGE = Size(tasks=5_000, messages=5_000, members=1_000), Size(tasks=10_000, messages=500_000, members=1_000)
+"""Each message, or each task if there are more of them, has two entries of the log."""
+
+GROWTH, READ_MILLISECONDS, READY_SECONDS = 1.2, 100.0, 2.0
+"""What a call may cost of the same in the small room, a long read, and a start."""
+
+ROUNDS, CALLERS, SECONDS, READS = 5, 4, 1.0, 20
+
+CALLS: dict[str, dict[str, Any]] = {
+    "post_message": {"text": "as they go"},
+    "heartbeat": {"note": "as they go"},
+    "check_in": {},
+    "read_board": {},
+    "create_task": {"title": "as they go"},
+    "read_messages": {"query": "build", "limit": 20},
+    "who": {"name": "crowd-7"},
+}
+"""The calls whose cost must not grow with the log."""
+
+LONG_READS = ("teamroom://overnight", "teamroom://board", "teamroom://roster")
+
+
+@dataclass
+class Measured:
+    """A room that is served, and what each call cost there, in milliseconds of the server's CPU."""
+
+    served: ServedRoom
+    callers: list[RawCaller] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    costs: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def server(self) -> psutil.Process:
+        """The process that serves it."""
+        return psutil.Process(self.served.process.pid)
+
+    async def connect(self) -> None:
+        """Bring in the members that call."""
+        room = self.served.room
+        self.callers = [await RawCaller.connect(room.port) for _ in range(CALLERS)]
+        self.tokens = [await enroll(self.callers[0], room, f"caller{number}") for number in range(CALLERS)]
+
+    async def measure(self, tool: str, numbers: "Iterator[int]") -> None:
+        """What one call of a tool costs, over a second of calls."""
+        port = self.served.room.port
+
+        def call(caller: int, number: int) -> bytes:
+            words = {name: f"{value} {next(numbers)}" for name, value in CALLS[tool].items() if value == "as they go"}
+            return tool_call(port, self.tokens[caller], tool, CALLS[tool] | words)
+
+        before = sum(self.server.cpu_times()[:2])
+        made = await rate(self.callers, call, SECONDS) * SECONDS
+        self.costs.setdefault(tool, []).append((sum(self.server.cpu_times()[:2]) - before) * 1000 / made)
+
+    async def measure_read(self, uri: str) -> None:
+        """What one read of a resource costs its owner, over some reads."""
+        room = self.served.room
+        token = (room.data / "owner.token").read_text().strip()
+        before = sum(self.server.cpu_times()[:2])
+        for number in range(READS):
+            status, body = await self.callers[0].send(resource_read(room.port, token, uri, number))
+            assert status == 200, body[:500]
+        self.costs.setdefault(uri, []).append((sum(self.server.cpu_times()[:2]) - before) * 1000 / READS)
+
+
+@contextlib.contextmanager
+def room_of(size: Size, folder: Path) -> Iterator[Measured]:
+    """A room of a size, served."""
+    environment = {f"TEAMROOM_{name.upper()}": str(value) for name, value in LIMITLESS.items()}
+    with served_room(folder / "room", free_port(), environment) as served:
+        fill_room(served, size)
+        yield Measured(served)
+
+
+async def measure(rooms: Sequence[Measured], rounds: int) -> None:
+    """Measure each call in both rooms in turn, and each long read in the last one."""
+    numbers = itertools.count()
+    for room in rooms:
+        await room.connect()
+    for _ in track(range(rounds), "Calling in both rooms", transient=True):
+        for tool in CALLS:
+            for room in rooms:
+                await room.measure(tool, numbers)
+        for uri in LONG_READS:
+            await rooms[-1].measure_read(uri)
+
+
+def start_seconds(room: Measured) -> float:
+    """The CPU time of a start until the room is ready."""
+    room.served.restart()
+    return sum(room.server.cpu_times()[:2])
+
+
+def entry_bytes(room: Measured) -> float:
+    """How many bytes of the folder an entry of the log takes, with the messages, tasks and indexes that it made."""
+    data = room.served.room.data
+    return sum(file.stat().st_size for file in data.glob("room.db*")) / (LARGE.messages * 2)
+
+
+def main() -> None:
+    """Fill, serve, time, draw. Exits with 1 when something costs too much."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        rooms = []
+        for name, size in (("ten thousand", SMALL), ("a million", LARGE)):
+            console.print(f"Filling a room with {name} entries")
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            rooms.append(stack.enter_context(room_of(size, folder)))
+        uvloop.run(measure(rooms, rounds))
+        small, large = rooms
+        starts = [(start_seconds(small), start_seconds(large)) for _ in range(3)]
+        on_disk = entry_bytes(large)
+    is_good = show(small, large, starts, on_disk)
+    sys.exit(0 if is_good else 1)
+
+
+def show(small: Measured, large: Measured, starts: Sequence[tuple[float, float]], on_disk: float) -> bool:
+    """Print what was found; returns whether nothing costs too much."""
+    rows = []
+    for tool in CALLS:
+        ratio = median(b / a for a, b in zip(small.costs[tool], large.costs[tool], strict=True))
+        costs = f"{median(small.costs[tool]):.2f} ms, {median(large.costs[tool]):.2f} ms"
+        rows.append((f"{tool}: large over small", costs, ratio, GROWTH, ""))
+    rows += [(uri, "", median(large.costs[uri]), READ_MILLISECONDS, " ms") for uri in LONG_READS]
+    empty, full = (median(each) for each in zip(*starts, strict=True))
+    rows.append(("start of the large room", f"small {empty:.2f} s", full, READY_SECONDS, " s"))
+    table = Table(f"a room of a million entries, {time.strftime('%Y-%m-%d')}", "CPU", "", "", "at most", box=None)
+    for name, costs, value, limit, unit in rows:
+        bar = ProgressBar(total=limit, completed=min(value, limit), width=30)
+        table.add_row(name, costs, f"{value:.2f}{unit}", bar, f"{limit:g}{unit}{'' if value <= limit else '  MISSED'}")
+    Console().print(table)
+    print(f"bytes on disk for each entry: {on_disk:.0f}")
+    return all(value <= limit for _, _, value, limit, _ in rows)
+
+
+if __name__ == "__main__":
+    main()
