@@ -50,10 +50,19 @@ class Writer:
 
     def start(self) -> None:
         """Open the connection on its thread; raises what opening it raised. Effects are carried out on this loop."""
-        self.loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._begin()
         if (error := self._opened.get()) is not None:
             raise error
+
+    async def start_remote(self) -> None:
+        """The same for an engine across a network: the event loop runs meanwhile."""
+        self._begin()
+        if (error := await asyncio.to_thread(self._opened.get)) is not None:
+            raise error
+
+    def _begin(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._thread.start()
 
     @property
     def waiting(self) -> int:
@@ -111,12 +120,22 @@ class Writer:
 
     def stop(self) -> None:
         """Finish what waits, checkpoint, close. Blocks until done."""
+        self._end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def stop_remote(self) -> None:
+        """The same for an engine across a network: the event loop runs meanwhile."""
+        self._end()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    def _end(self) -> None:
         self.is_stopping = True
         if self._thread.is_alive():
             for loop in list(self._gathered):
                 self._hand_over(loop)
             self._queue.put(None)
-            self._thread.join()
 
     # on the writer's thread from here on
 
