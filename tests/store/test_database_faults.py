@@ -17,8 +17,11 @@ from teamroom.server.app import Room
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import BusyError, UnreachableError
+from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.link import SILENT_SECONDS
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.rows.messages import MessageRow
+from teamroom.server.store.rows.servers import Lease
+from teamroom.server.store.transaction import Reading, Writing
 from tests.campaigns import postgres_stops, two_servers
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
@@ -95,6 +98,61 @@ async def test_a_server_that_is_cut_off_refuses_ends_its_calls_and_comes_back(tm
             cable.mend()
             assert await until(lambda: not room.store.link.is_cut_off) < COMES_BACK_SECONDS
         assert (await post(room, builder, "after")).receipt
+
+
+async def test_a_read_to_be_ended_on_a_database_that_stands_still_holds_up_no_other_thread(
+    tmp_path: Path, address: str
+) -> None:
+    async with cabled(tmp_path / "room", address) as (room, cable):
+        room.store.context.statements["sleep"] = "select pg_sleep(60)"  # type: ignore[index]
+        reading = asyncio.ensure_future(room.store.read(lambda tx: tx.number("sleep"), is_small=True))
+        await asyncio.sleep(0)
+        with logged():
+            cable.cut()  # the event loop of this test moves the cable's bytes: it must go on for the test to end
+            await until(lambda: room.store.link.is_cut_off)
+            with pytest.raises(UnreachableError):
+                await asyncio.wait_for(reading, BOUND_SECONDS)
+
+
+class LostInCommit(Committer):
+    """Its connection is lost with the next commit once it is told so."""
+
+    is_to_be_lost = False
+
+    def commit(self, batch: list[Any], opened: Any, head: Any) -> None:
+        """Lose the connection after everything was sent but the commit itself."""
+        if self.is_to_be_lost:
+            self.is_to_be_lost = False
+            session, script = self.session, self.session.script
+
+            def lost(sql: str) -> Any:
+                session.close()
+                return script(sql)
+
+            session.script = lost  # type: ignore[method-assign]
+        super().commit(batch, opened, head)
+
+
+@promise("LOG4")
+@pytest.mark.parametrize("has_entry", [False, True])
+async def test_an_act_whose_connection_is_lost_before_the_commit_arrives_is_carried_out_once(
+    tmp_path: Path, address: str, has_entry: bool
+) -> None:
+    async with server(tmp_path / "room", engine_at(address, LostInCommit)) as room:
+        (builder,) = await enrolled(room, "builder")
+
+        def without_entry(tx: Writing) -> None:
+            tx.save_clock()
+            tx.run("take_lease", duty="test", holder="test", until=1.0)
+
+        with logged():
+            room.store.committer.is_to_be_lost = True
+            await (post(room, builder, "once") if has_entry else room.door.act_as_room(without_entry))
+        found = await room.store.look_up(
+            lambda tx: (tx.one(Lease, "lease", duty="test"), tx.all(MessageRow, "newest_messages", limit=9))
+        )
+        assert [row.text for row in found[1]] == (["once"] if has_entry else [])
+        assert (found[0] is None) is has_entry
 
 
 async def _wait_in(room: Room, caller: Caller) -> None:

@@ -188,7 +188,7 @@ class Committer(BatchCommitter):
         try:
             self.session.script(self._statements["commit"])
         except psycopg.OperationalError as error:
-            if not self._was_committed(head, head != opened):
+            if not self._was_committed(head, head.seq != opened.seq):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
         self.last = head.copy()
@@ -214,7 +214,8 @@ class Committer(BatchCommitter):
     def _was_committed(self, head: Head, has_moved: bool) -> bool:
         """Whether a commit took place whose connection was lost. Its transaction ends before the head can be locked.
 
-        Raises OutcomeUnknownError if that cannot be found out, or the commit leaves no trace by which to know it.
+        A commit without an entry leaves no trace, so its acts run again. Raises OutcomeUnknownError if nothing can be
+        found out.
         """
         end = time.monotonic() + RECONNECT_SECONDS
         while True:

@@ -1,5 +1,6 @@
 """Connections to the room's PostgreSQL database, and the migrations that update it to this release."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,9 +35,11 @@ def _connect(address: Address, budget: float, seconds: int, *set_up: str) -> Ses
     given = make_conninfo(address.conninfo, connect_timeout=seconds)
     connection: psycopg.Connection[Any] = psycopg.connect(given, autocommit=True)
     session = Session(connection, budget)
+    session.patience = seconds
     try:
         for name in set_up:
             session.script(postgres_statements()[name])
+        session.patience = math.inf
     except BaseException:
         session.close()
         raise

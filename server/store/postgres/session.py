@@ -23,6 +23,9 @@ from teamroom.server.store.statements import is_select
 SLICE_SECONDS = 0.05
 """How often a session looks whether its statement is to be ended."""
 
+CANCEL_SECONDS = 0.5
+"""How long one try to cancel a statement may take, which needs a connection of its own."""
+
 
 class Flag(Loader):
     """A truth value, as SQLite has it: 1 or 0."""
@@ -199,20 +202,36 @@ class Session:
         pgconn, is_cancelled = self._pgconn, False
         lost_at = time.monotonic() + self.patience
         while pgconn.flush():
-            self._writable.poll(SLICE_SECONDS * 1000)
-            pgconn.consume_input()
+            if self._writable.poll(SLICE_SECONDS * 1000):
+                pgconn.consume_input()
+            else:
+                self._require_answer(lost_at)
         while pgconn.is_busy():
             left = end - time.monotonic()
             if self._readable.poll(max(min(left, SLICE_SECONDS), 0) * 1000):
                 pgconn.consume_input()
-            elif self.is_given_up or time.monotonic() >= lost_at:
-                self.close()
-                raise psycopg.OperationalError("the server does not answer")
-            elif not is_cancelled and self._is_to_be_ended(left):
-                with contextlib.suppress(psycopg.OperationalError):  # it is lost then, which the next look finds
-                    pgconn.get_cancel().cancel()
-                is_cancelled, end = True, math.inf
+                continue
+            self._require_answer(lost_at)
+            if not is_cancelled and self._is_to_be_ended(left):
+                is_cancelled, end = self._cancel(), math.inf
         return self._last_result()
+
+    def _require_answer(self, lost_at: float) -> None:
+        """Raise OperationalError if nobody waits for the server any longer."""
+        if self.is_given_up or time.monotonic() >= lost_at:
+            self.close()
+            raise psycopg.OperationalError("the server does not answer")
+
+    def _cancel(self) -> bool:
+        """Ask the server to cancel the statement; returns whether it was asked.
+
+        libpq's older way to ask blocks every thread of this process while a server that stands still does not answer.
+        """
+        try:
+            self.connection.cancel_safe(timeout=CANCEL_SECONDS)
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _is_to_be_ended(self, left: float) -> bool:
         if left <= 0 and self.ended is None:
