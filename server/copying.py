@@ -80,7 +80,7 @@ def _source(place: str) -> Iterator[Source]:
         with contextlib.closing(connect_reader(Address.parse(place), READ_SECONDS)) as session:
             if not has_room(session):
                 raise CopyError(f"There is no room at {Address.parse(place)}")
-            if session.execute(context.statements["count_servers"], {"now": wall_clock()}).fetchall()[0][0]:
+            if session.execute(context.statements["count_servers"], {}).fetchall()[0][0]:
                 raise CopyError("A server has the room open. Stop every server of it first")
             yield PostgresSource(session, context)
         return

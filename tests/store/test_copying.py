@@ -94,3 +94,22 @@ async def test_a_copied_room_is_served_from_its_database(tmp_path: Path, address
         assert owner.now("resume", "tester", "--reason", "seen").code == 0
         found = owner.now("board", "--json")
         assert {task["task"] for task in json.loads(found.out)["tasks"]} == {"T-1", "T-2"}
+
+
+async def test_a_room_that_a_server_has_open_is_not_copied_wherever_its_wall_clock_stands(
+    tmp_path: Path, address: str
+) -> None:
+    await a_room(tmp_path / "room")
+    assert Shell(tmp_path).now("copy", "--from", str(tmp_path / "room"), "--to", address).code == 0
+    here = shutil.copytree(tmp_path / "room", tmp_path / "here", ignore=shutil.ignore_patterns(f"{DATABASE}*"))
+    with psycopg.connect(address) as connection:
+        connection.execute("update head set ahead = 1000")
+        connection.execute(
+            "insert into server (id, until, listens, connected) "
+            "values ('one', extract(epoch from clock_timestamp()) - 1000 + 60, '[]', '[]')"
+        )
+    refused = Shell(tmp_path).now("copy", "--from", address, "--to", str(here))
+    assert "A server has the room open" in refused.err
+    with psycopg.connect(address) as connection:
+        connection.execute("update head set ahead = 900")
+    assert Shell(tmp_path).now("copy", "--from", address, "--to", str(here)).code == 0

@@ -116,5 +116,8 @@ from pg_constraint
 where contype = 'f' and connamespace = cast(current_schema() as regnamespace)
 
 -- name: count_servers
--- The servers that have the room open.
-select count(*) as servers from server where until > :now
+-- The servers that have the room open. Their signs are in room time.
+select count(*) as servers
+from server
+join head on head.id = 1
+where server.until > cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead
