@@ -90,3 +90,6 @@ def test_a_password_in_an_address_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(AddressError) as wrong:
         Address.parse(f"postgresql://teamroom:{SECRET}@host/%zz")
     assert SECRET not in str(wrong.value)
+    with pytest.raises(AddressError, match="%40") as wrong:
+        Address.parse(f"postgresql://teamroom:first@{SECRET}@host/room")
+    assert SECRET not in str(wrong.value)
