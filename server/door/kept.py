@@ -44,8 +44,8 @@ class KeptReplies:
 
     def __init__(self, store: Transactions) -> None:
         self._store = store if isinstance(store, CountsChanges) else None
-        self._changes = -1
-        self._replies: OrderedDict[Key, _Kept] = OrderedDict()
+        self._replies: tuple[int, OrderedDict[Key, _Kept]] = -1, OrderedDict()
+        """The replies, and to which number of changes they belong: one value, as threads replace it."""
 
     def key_of(self, read: AnyRead, arguments: BaseModel) -> Key | None:
         """What a reply to a call is kept under; None if replies to it are not kept."""
@@ -60,17 +60,19 @@ class KeptReplies:
 
     def find(self, key: Key | None) -> _Kept | None:
         """What is kept under a key, unless the room has changed since."""
-        if key is None or self.changes != self._changes:
+        changes, replies = self._replies
+        if key is None or self.changes != changes:
             return None
-        return self._replies.get(key)
+        return replies.get(key)
 
     def keep(self, key: Key | None, changes: int, tx: Reading, reply: Any) -> None:
         """Keep a reply that a snapshot gave. `changes`: their number before the snapshot was opened."""
-        if key is None or changes < self._changes:
+        known, replies = self._replies
+        if key is None or changes < known:
             return
-        if changes != self._changes:
-            self._replies, self._changes = OrderedDict(), changes
-        replies = self._replies
+        if changes != known:
+            replies = OrderedDict()
+            self._replies = changes, replies
         replies[key] = _Kept(reply, tx.now, tx.ahead, tx.watched_from, dict(tx.present))
         if len(replies) > KEPT_REPLIES:
             replies.popitem(last=False)

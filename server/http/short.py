@@ -33,6 +33,9 @@ METHOD = "tools/call"
 MESSAGE = frozenset({"jsonrpc", "id", "method", "params"})
 PARAMS = frozenset({"name", "arguments", "_meta"})
 ENVELOPE = (t.PROTOCOL_VERSION_META_KEY, t.CLIENT_CAPABILITIES_META_KEY, t.CLIENT_INFO_META_KEY)
+ENVELOPE_CHARACTERS = 4096
+"""The longest envelope that the short way judges, because it remembers the judgement."""
+
 RESULT = ("_meta", "content", "isError", "resultType", "structuredContent")
 EARLIER_RESULT = ("_meta", "content", "isError", "structuredContent")
 RESERVED = re.compile("io\\.modelcontextprotocol/")
@@ -133,7 +136,9 @@ class ShortWay:
         envelope = {key: meta[key] for key in ENVELOPE if key in meta}
         is_modern = envelope.get(t.PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
         is_plain = _is_plain({key: value for key, value in meta.items() if key not in envelope})
-        return call if is_modern and is_plain and _is_valid(ENCODER.encode(envelope)) else None
+        if not is_modern or not is_plain or len(encoded := ENCODER.encode(envelope)) > ENVELOPE_CHARACTERS:
+            return None
+        return call if _is_valid(encoded) else None
 
     def _of_session(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
         id_, version = headers[b"mcp-session-id"].decode("latin-1"), headers.get(b"mcp-protocol-version")

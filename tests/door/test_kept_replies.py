@@ -1,14 +1,17 @@
 """Replies that every caller gets are made once for each change: it shows at once, and a stop binds at once."""
 
 import asyncio
+import secrets
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from teamroom.server.acts.act import Read
 from teamroom.server.door.kept import KEPT_SECONDS, KeptReplies
+from teamroom.server.settings import Settings
+from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, Time, running_room
@@ -148,3 +151,38 @@ async def test_replies_that_outlive_a_change_would_be_found(
     await bob("read_messages", limit=1)
     posted = (await ann("post_message", text="new"))["message"]
     assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]
+
+
+class Overtaken(int):
+    """A number of changes whose thread stops where it compares it, until another thread has kept a newer reply."""
+
+    meanwhile: Callable[[], object]
+
+    def __ne__(self, other: object) -> bool:
+        found = int.__ne__(self, other)
+        self.meanwhile()
+        return found
+
+    __hash__ = int.__hash__
+
+
+def test_a_thread_that_is_overtaken_keeps_nothing_for_the_newer_state() -> None:
+    class Store:
+        changes = 5
+
+    store = Store()
+    kept, tx = KeptReplies(store), Reading(None, Context({}, Settings(), secrets.token_bytes))  # type: ignore[arg-type]
+    slow, quick = ("who", "slow"), ("who", "quick")
+    kept.keep(quick, 5, tx, "of 5")
+    overtaken = Overtaken(5)
+
+    def meanwhile() -> None:
+        store.changes = 6
+        kept.keep(quick, 6, tx, "of 6")
+
+    overtaken.meanwhile = meanwhile
+    kept.keep(slow, overtaken, tx, "of 5")
+    assert kept.find(slow) is None
+    found = kept.find(quick)
+    assert found is not None
+    assert found.reply == "of 6"

@@ -258,6 +258,9 @@ ENVELOPES: list[Any] = [
     {**ENVELOPE, "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 ]
 
+LONG = "io.modelcontextprotocol/clientInfo"
+ENVELOPES.append({**ENVELOPE, LONG: {"name": "x" * 10_000, "version": "1"}})
+
 FRAMES: list[bytes] = [
     b"",
     b"{",
@@ -312,6 +315,14 @@ def test_envelopes_are_judged_as_the_sdk_does(twins: Twins) -> None:
         twins.same(twins.modern(call("who", {}, meta=meta)))
         twins.same(twins.modern(call("who", {}, meta=meta)))
         twins.same(twins.older(call("who", {}, meta=meta)))
+
+
+def test_a_long_envelope_is_judged_and_not_remembered(twins: Twins) -> None:
+    twins.answered.clear()
+    for size, is_short in ((100, True), (10_000, False)):
+        meta = {**ENVELOPE, LONG: {"name": "y" * size, "version": "1"}}
+        assert twins.same(twins.modern(call("who", {}, meta=meta))).startswith(b"HTTP/1.1 200 ")
+        assert twins.answered.pop() is is_short
 
 
 def test_headers_are_judged_as_the_sdk_does(twins: Twins) -> None:
