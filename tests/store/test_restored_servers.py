@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from teamroom.server.accept import Accepted, AcceptError, accept
 from teamroom.server.acts.control.control import KILL
 from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.clock import wall_clock
 from teamroom.server.record.seal import HISTORY
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
@@ -46,7 +46,7 @@ def put_back(address: str, dumped: Path) -> None:
 
 
 def accepted(folder: Path, address: str, *others: Path) -> Accepted:
-    return accept(folder, time.time(), Settings(database=address), is_restored=True, others=others)
+    return accept(folder, wall_clock(), Settings(database=address), is_restored=True, others=others)
 
 
 @promise("SAF5")
