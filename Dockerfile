@@ -6,8 +6,7 @@ WORKDIR /src
 RUN python -m venv /opt/teamroom
 COPY requirements.lock requirements-build.lock requirements-notify.lock requirements-postgres.lock ./
 RUN /opt/teamroom/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-build.lock
-RUN /opt/teamroom/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-notify.lock \
-    -r requirements-postgres.lock
+RUN /opt/teamroom/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-notify.lock -r requirements-postgres.lock
 COPY pyproject.toml README.md ./
 COPY src src
 COPY server server

@@ -17,7 +17,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-u
 
 CHECKED := $(addprefix tests/,rules capabilities control members messages reminders resources tasks)
 
-.PHONY: up demo notify postgres check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults wire fuzz simulation models mutants lock clean
+.PHONY: up demo notify postgres check test lint types contracts tests test-harnesses test-libraries test-outside bench campaigns faults faults-postgres wire fuzz simulation models mutants lock clean
 
 up: $(VENV)/.runs ## open a room here and print how to join it
 	@echo "Opening the room in $(DATA) (a few seconds)"
@@ -66,7 +66,7 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector 
 bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
-	$(BIN)/python -m tests.bench.costs
+	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.delivery
@@ -95,6 +95,10 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.full_disks 50
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 	$(BIN)/python -m tests.campaigns.forgeries 1
+
+faults-postgres: $(VENV)/.tests ## two servers on one PostgreSQL, and a database of its own that is stopped fifty times under load: about ten minutes
+	$(BIN)/python -m tests.campaigns.two_servers 200
+	$(BIN)/python -m tests.campaigns.postgres_stops 50
 
 wire: $(VENV)/.tests ## broken frames, bad input, clients that never read, a thousand connections and callers without a token, in full: about half an hour
 	$(BIN)/python -m pytest --hypothesis-profile=many tests/rules tests/tools/test_bad_input.py tests/http/test_connections.py

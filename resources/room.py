@@ -181,6 +181,15 @@ RESOURCES = (
         topics=always(topics.POLICY),
     ),
     Resource(
+        "rules/{after}",
+        "Approval rules after",
+        "The approval rules after a rule's number.",
+        READ_RULES,
+        render_rules,
+        _after,
+        topics=always(topics.POLICY),
+    ),
+    Resource(
         "health",
         "Health",
         "Each part of the room: its state and its last sign of life.",

@@ -65,6 +65,11 @@ class Understood:
     ignored: tuple[str, ...] = ()
     removed: Counter[str] = dataclasses.field(default_factory=Counter)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to say of how the arguments were read."""
+        return not self.ignored and not self.removed
+
 
 def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:
     """What the arguments of a call mean. `known`: every name that any tool knows. Raises Refusal."""

@@ -1,5 +1,6 @@
 """Serves `tools/list` and `tools/call`: checks the arguments, makes one call through the door, renders the reply."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,12 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 
-from teamroom.server.acts.act import Act
+from teamroom.server.acts.act import Act, Read
 from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
+from teamroom.server.door.kept import KEPT_REPLIES
 from teamroom.server.faults import Faults
+from teamroom.server.http.answers import SharedResult
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
@@ -96,6 +99,7 @@ class ToolServer:
         self._caller_of = caller_of
         self._session_of = session_of
         self._first_calls = FirstCalls()
+        self._results: OrderedDict[int, tuple[Any, SharedResult]] = OrderedDict()
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that the caller is shown."""
@@ -131,12 +135,25 @@ class ToolServer:
         origin = self._origin(ctx)
         request_id = _request_id(ctx)
         reply = await self._run(tool, caller, arguments, request_id, origin, confirmation)
+        if isinstance(tool.does, Read) and tool.does.is_shared and origin.name is None and understood.is_plain:
+            return self._shared(tool, reply, understood)
         words, data = _render(tool, reply, understood)
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         result = _result(words, data)
         return result if origin.name is None else {**result, "_meta": self._calls.said(caller.member)}
+
+    def _shared(self, tool: Tool, reply: Any, understood: Understood) -> Result:
+        """The result of a read whose reply many callers get: rendered once, as long as the door keeps the reply."""
+        known = self._results.get(id(reply))
+        if known is not None and known[0] is reply:
+            return known[1]
+        result = SharedResult(_result(*_render(tool, reply, understood)))
+        self._results[id(reply)] = reply, result
+        if len(self._results) > KEPT_REPLIES:
+            self._results.popitem(last=False)
+        return result
 
     async def call_on_page(
         self, caller: Caller, name: str, given: dict[str, Any], typed: str, request_id: str | None

@@ -12,6 +12,7 @@ from teamroom.clients.doctor.kill_drill import kill_drill
 from teamroom.clients.doctor.machine import check_agents, check_sqlite, check_user
 from teamroom.clients.doctor.runtimes import check_runtimes
 from teamroom.clients.doctor.wake_drill import wake_drill
+from teamroom.clients.local.check_database import check_database
 from teamroom.clients.local.check_folder import check_backups, check_folder
 from teamroom.clients.local.check_record import check_clock, check_log, check_tokens
 from teamroom.clients.local.check_settings import check_channels, check_settings, settings_table
@@ -156,6 +157,7 @@ CHECKS: tuple[tuple[str, Callable[[Place], Iterator[Finding]]], ...] = (
     ("same user", check_user),
     ("agents", check_agents),
     ("sqlite", check_sqlite),
+    ("database", check_database),
     ("clock", check_clock),
     ("settings", check_settings),
     ("room", _reachable),

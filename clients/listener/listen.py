@@ -18,7 +18,7 @@ import anyio.abc
 import anyio.to_thread
 
 from teamroom.clients.listener.batch import Batch, what_woke
-from teamroom.clients.listener.driver import Driver, TurnEnd
+from teamroom.clients.listener.driver import Driver, TurnEnd, Woken
 from teamroom.clients.listener.movement import Clock
 from teamroom.clients.session.failure import INTERRUPTED, Failure, ungrouped
 from teamroom.clients.session.lineage import mark
@@ -42,6 +42,9 @@ PARENT_SECONDS = 1.0
 END_SECONDS, STOPPED_SECONDS = 10.0, 1.0
 """How long what the driver started may take to exit after SIGTERM; and if the member was stopped."""
 
+TURN_SECONDS = 86_400.0
+"""How long a turn may last if nothing else is said: a day."""
+
 FAILED_SECONDS = (5.0, 300.0)
 """The first and the longest wait before a failed turn is taken again."""
 
@@ -61,15 +64,17 @@ def listen(
     clock: Clock = time.monotonic,
     done: Done | None = None,
     stops_on_pause: bool = False,
+    turn_seconds: float = TURN_SECONDS,
 ) -> int:
     """Listen for a member until a signal, a kill or a newer listener ends it; returns the exit code.
 
     The listener also ends with its `parent`, the id of the process that started it. `clock` stands still while the
     machine sleeps. `done` None: a call for agents, the exit for people. `stops_on_pause`: a pause ends what the
-    driver started, and the turn is taken again after the resume. Raises Failure.
+    driver started, and the turn is taken again after the resume. `turn_seconds`: a turn that lasts longer is ended with
+    all its processes, and taken again like one that failed. Raises Failure.
     """
     with naming_caller(place, name):
-        return anyio.run(Listener(place, name, driver, parent, clock, done, stops_on_pause).run)
+        return anyio.run(Listener(place, name, driver, parent, clock, done, stops_on_pause, turn_seconds).run)
 
 
 class Listener:
@@ -84,8 +89,9 @@ class Listener:
         clock: Clock,
         done: Done | None = None,
         stops_on_pause: bool = False,
+        turn_seconds: float = TURN_SECONDS,
     ) -> None:
-        self._done, self._stops_on_pause = done, stops_on_pause
+        self._done, self._stops_on_pause, self._turn_seconds = done, stops_on_pause, turn_seconds
         self._place, self._name, self._clock = place, name, clock
         self._token = partial(member_token, place, name)
         where = Whereabouts(driver.program)
@@ -217,11 +223,18 @@ class Listener:
                 tasks.start_soon(self._beat)
 
             tasks.start_soon(self._hear_of_stop)
-            ended = await self._driver.take_turn(batch, woken)
+            ended = await self._take_turn(batch, woken)
             if ended.call_seconds and self._done == "call":
                 await self._await_call(calls_before, ended.call_seconds)
             tasks.cancel_scope.cancel()
         return ended
+
+    async def _take_turn(self, batch: Batch, woken: Woken) -> TurnEnd:
+        """Have the driver take a turn. One that lasts too long is ended with all that the driver started."""
+        with anyio.move_on_after(self._turn_seconds):
+            return await self._driver.take_turn(batch, woken)
+        await self._driver.end(END_SECONDS)
+        return TurnEnd(-signal.SIGTERM, f"{self._driver.turn} was ended at its limit of {span(self._turn_seconds)}")
 
     async def _await_call(self, calls_before: str | None, seconds: float) -> None:
         """Wait until the member calls the room, for a turn whose end the driver cannot see."""

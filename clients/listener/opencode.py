@@ -15,6 +15,20 @@ from teamroom.clients.listener.supervised import ENDED_SECONDS, LINE_BYTES, Harn
 USER, PASSWORD = "opencode", "OPENCODE_SERVER_PASSWORD"
 SECRET_BYTES = 24
 
+ENDS_WITH_LISTENER = """\
+exec 3<&0
+"$@" 3<&- </dev/null &
+harness=$!
+(read -r line <&3; kill "$harness") >/dev/null 2>&1 &
+wait "$harness"
+code=$?
+[ "$code" -le 128 ] || kill -"$((code - 128))" "$$"
+exit "$code"
+"""
+"""A script that runs a server and ends it once the standard input of the script ends: with its listener, however that
+was ended. OpenCode's server reads no standard input, so it would run on.
+"""
+
 ADDRESS = re.compile(rb"listening on (http://127\.0\.0\.1:[0-9]+)\s*")
 """The line with which the server says where it answers."""
 
@@ -45,7 +59,8 @@ class Opencode:
 
     def words(self, command: Sequence[str], session: str | None) -> list[str]:
         """Return the words that start it."""
-        return [*command, "serve", "--hostname", "127.0.0.1", "--port", "0"]
+        server = (*command, "serve", "--hostname", "127.0.0.1", "--port", "0")
+        return ["/bin/sh", "-c", ENDS_WITH_LISTENER, "sh", *server]
 
     def talk(self, send: Send, session: str | None, variables: Mapping[str, str]) -> "OpencodeTalk":
         """Return how it is spoken to."""

@@ -8,7 +8,7 @@ import typer
 
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.started import STARTED_BY, collect_garbage
-from teamroom.clients.shell.app import Data, Json, bare, command
+from teamroom.clients.shell.app import Data, Json, bare, command, seconds
 from teamroom.clients.shell.wording import with_commands
 
 SECTION = "Programs"
@@ -118,6 +118,15 @@ def listen(
     stop_on_pause: Annotated[
         bool, typer.Option("--stop-on-pause", help="A pause ends the command; it runs again after the resume.")
     ] = False,
+    turn_limit: Annotated[
+        float | None,
+        typer.Option(
+            "--turn-limit",
+            metavar="SPAN",
+            parser=seconds,
+            help="How long a turn may last, such as 2h: then it is ended, and taken again. Default: a day.",
+        ),
+    ] = None,
     adapter: Annotated[
         Literal["command", "claude", "codex", "opencode", "acp", "qwen", "webhook"],
         typer.Option(
@@ -155,13 +164,15 @@ def listen(
 
         raise typer.Exit(listen_once(place, name, harness))
     from teamroom.clients.listener.adapters import driver_of, elsewhere
-    from teamroom.clients.listener.listen import listen
+    from teamroom.clients.listener.listen import TURN_SECONDS, listen
 
     if adapter in ELSEWHERE:
         driver = elsewhere(adapter, command or (), secret_file, place.environment)
     else:
         driver = driver_of(adapter, command or (), name, session, allow_room)
-    raise typer.Exit(listen(place, name, driver, None if stay else STARTED_BY, done=done, stops_on_pause=stop_on_pause))
+    parent = None if stay else STARTED_BY
+    limit = TURN_SECONDS if turn_limit is None else turn_limit
+    raise typer.Exit(listen(place, name, driver, parent, done=done, stops_on_pause=stop_on_pause, turn_seconds=limit))
 
 
 def _wrong_listener(

@@ -82,6 +82,18 @@ def backup(
 
 
 @command(SECTION)
+def copy(
+    source: Annotated[str, typer.Option("--from", metavar="PLACE", help="A data folder, or postgresql://…")],
+    target: Annotated[str, typer.Option("--to", metavar="PLACE", help="An empty database, or a data folder.")],
+    json: Json = False,
+) -> None:
+    """Copy the room between a data folder and PostgreSQL. It must not be running. Verifies the copy."""
+    from teamroom.clients.local import copying
+
+    raise typer.Exit(copying.copy(source, target, json))
+
+
+@command(SECTION)
 def restore(
     path: Annotated[Path, typer.Argument(metavar="BACKUP", help="The .db file that `teamroom backup` wrote.")],
     without_journal: Annotated[

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from teamroom.clients.session.blocking import connected
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.place import Place
 from teamroom.clients.session.replies import shaped
@@ -11,7 +12,7 @@ from teamroom.clients.session.terminal import Styled, cited, plain, print_json, 
 from teamroom.clients.shell.acting import RequestId, act
 from teamroom.clients.shell.app import Json, bare, command
 from teamroom.clients.shell.decisions import SECTION
-from teamroom.clients.shell.reading import read
+from teamroom.clients.shell.reading import PAGES
 
 if TYPE_CHECKING:
     from teamroom.server.acts.approvals.rules import ApprovalRequired, Rules
@@ -61,8 +62,20 @@ def rules(
         reply = act(place, context, "require_approval", request_id, **given)
         print_json(reply) if json else _show_done(reply)
         return
-    reply = read(place, "teamroom://rules")
+    reply = _read_all(place)
     print_json(reply) if json else _show(reply)
+
+
+def _read_all(place: Place) -> dict[str, Any]:
+    """Return the rules of the first pages as one. Raises Failure."""
+    with connected(place) as room:
+        whole = room.read("teamroom://rules")
+        for _ in range(PAGES - 1):
+            if whole["next"] is None:
+                break
+            page = room.read(f"teamroom://rules/{whole['next']}")
+            whole = {"rules": whole["rules"] + page["rules"], "next": page["next"]}
+    return whole
 
 
 def _show_done(reply: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ class Audit:
         if again is None or again[1] != seen[1]:
             return known
         owner, kind, words = again
-        await self._room.call("post_message", text=words, to=[owner], kind="note")
+        await self._room.post_message(text=words, to=[owner], kind="note")
         self._tell("listeners", words, runtime=name, found=kind)
         return kind
 

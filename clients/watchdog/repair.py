@@ -7,7 +7,7 @@ task restarts nothing.
 import time
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
@@ -17,6 +17,9 @@ from teamroom.clients.session.session import Tell
 from teamroom.clients.session.spans import span
 from teamroom.clients.watchdog.machine import NOT_STARTED, Machine
 from teamroom.clients.watchdog.runtimes import Runtimes
+
+if TYPE_CHECKING:
+    from teamroom.clients.session.shapes import Claimed, Evidence, MemberShown, Repaired
 
 PACE_SECONDS = 1.0
 """How often the room is asked whether a restarted member acts."""
@@ -33,7 +36,7 @@ NOT_ASKED = frozenset({"rate_limited", "not_allowed", "conflict"})
 NEVER_CALLED = "it has never called the room"
 """What is wrong with a runtime that never ran, where only the room would show that it runs."""
 
-LOUDEST_FIRST = ("alert", "ask", "note")
+LOUDEST_FIRST: tuple[Literal["alert", "ask", "note"], ...] = ("alert", "ask", "note")
 """The kinds of message to an owner, in order of preference. The first ones have rate limits."""
 
 Outcome = Literal["well", "left", "again", "given up"]
@@ -49,7 +52,7 @@ class Before:
     last_act: str
     listening: bool
 
-    def sign(self, member: dict[str, Any]) -> "Sign | None":
+    def sign(self, member: "MemberShown") -> "Sign | None":
         """Return the sign that the member is well again since; None without a sign.
 
         A call proves only a connection. So it is a sign only if nothing waits for an act of the member.
@@ -78,7 +81,7 @@ class Sign:
     acts: bool = False
 
 
-def before(member: dict[str, Any]) -> Before:
+def before(member: "MemberShown") -> Before:
     """Return what the room knows of a member now."""
     called, moved, acted = (member[what] or "" for what in ("last_call", "last_progress", "last_act"))
     return Before(called, moved, acted, bool(member["listening"]))
@@ -144,7 +147,7 @@ class Repairs:
             self._tell("left", f"@{name}: {failure.why}", quiet=True, runtime=name)
             return "left"
 
-    async def _carry_out(self, name: str, found: str | None, member: dict[str, Any]) -> Outcome:
+    async def _carry_out(self, name: str, found: str | None, member: "MemberShown") -> Outcome:
         is_active = member["standing"] == "active"
         if found is None and member["last_call"] is None and not self._config.runtime[name].is_seen_here:
             found = NEVER_CALLED
@@ -153,7 +156,7 @@ class Repairs:
             return "again"
         is_at_work = await self._is_at_work(name, member)
         wanted = found if is_active and not runs_elsewhere and not is_at_work else None
-        asked = await self._room.call("repair", name=name, found=wanted)
+        asked = await self._room.repair(name=name, found=wanted)
         self._report_elsewhere(name, runs_elsewhere)
         is_left_at_work = is_at_work and not asked["ordered"]
         self._report_at_work(member, is_left_at_work and (found is not None or asked["task"] is not None))
@@ -169,7 +172,7 @@ class Repairs:
             return self._leave_given_up(name, asked["task"])
         if asked["released"] and not (runs_elsewhere or await self._is_back(member, asked["task"])):
             return self._leave_given_up(name, asked["task"])
-        claim = self._claim(name, asked, await self._room.call("claim_task", task=asked["task"]))
+        claim = self._claim(name, asked, await self._room.claim_task(task=asked["task"]))
         return await self._carry_through(claim)
 
     async def _may_carry_out(self, holder: str | None) -> bool:
@@ -178,7 +181,7 @@ class Repairs:
             self._me = str((await self._room.me())["name"])
         return holder in (None, self._me)
 
-    async def _runs_elsewhere(self, name: str, member: dict[str, Any]) -> bool | None:
+    async def _runs_elsewhere(self, name: str, member: "MemberShown") -> bool | None:
         """Whether the room sees a healthy member whose runtime was not started here.
 
         None if that is unclear: it called recently, perhaps before it ended. A member for which nothing ever listened
@@ -196,7 +199,7 @@ class Repairs:
             self._tell("elsewhere", f"{_from_elsewhere(name)} Or remove it from the config.", runtime=name)
         (self._elsewhere.add if is_so else self._elsewhere.discard)(name)
 
-    async def _is_at_work(self, name: str, member: dict[str, Any]) -> bool:
+    async def _is_at_work(self, name: str, member: "MemberShown") -> bool:
         """Whether a run of the member counts as work, as the room sees it, and no process of it is gone here.
 
         Then nothing is repaired: its model may be in the middle of a long turn.
@@ -205,7 +208,7 @@ class Repairs:
             return False
         return not (await self._machine.look(name)).is_gone
 
-    def _report_at_work(self, member: dict[str, Any], is_so: bool) -> None:
+    def _report_at_work(self, member: "MemberShown", is_so: bool) -> None:
         name = member["name"]
         if is_so and name not in self._at_work:
             words = (
@@ -214,7 +217,7 @@ class Repairs:
             self._tell("at_work", words, runtime=name)
         (self._at_work.add if is_so else self._at_work.discard)(name)
 
-    def _was_given_up(self, asked: dict[str, Any]) -> bool:
+    def _was_given_up(self, asked: "Repaired") -> bool:
         """Whether an earlier repair reported these restarts to the owner, as a member may fail repeatedly.
 
         A repair that a person ordered is not given up.
@@ -241,13 +244,13 @@ class Repairs:
         self._left.add(task)
         return "left"
 
-    async def who(self, name: str) -> dict[str, Any] | None:
+    async def who(self, name: str) -> "MemberShown | None":
         """Return a member from the room; None if the room has none, which is reported once.
 
         It has the name of the config, which may be a former one.
         """
         try:
-            member: dict[str, Any] = (await self._room.call("who", name=name))["members"][0]
+            member: MemberShown = (await self._room.who(name=name))["members"][0]
         except Failure as failure:
             if failure.body.get("code") != "not_found":
                 raise
@@ -259,7 +262,7 @@ class Repairs:
         return {**member, "name": name}
 
     @staticmethod
-    def _claim(name: str, asked: dict[str, Any], claimed: dict[str, Any]) -> Claim:
+    def _claim(name: str, asked: "Repaired", claimed: "Claimed") -> Claim:
         tried_before = sum(entry["kind"] == "working" for entry in claimed["history"])
         since_ordered = takewhile(lambda entry: entry["kind"] != "ordered", claimed["history"])
         tries = [entry["at"] for entry in since_ordered if entry["kind"] == "working"]
@@ -307,7 +310,7 @@ class Repairs:
         acts = member["presence"] in HEALTHY if is_well_here else await self._acts(member, claim.task)
         return Sign(as_it_is) if acts else None
 
-    async def _acts(self, member: dict[str, Any], task: str) -> bool:
+    async def _acts(self, member: "MemberShown", task: str) -> bool:
         """Whether a member is healthy as far as the room can see.
 
         A member that died during declared work may still be shown as working, so that needs a call since the request.
@@ -317,14 +320,16 @@ class Repairs:
             return False
         if member["presence"] != "working":
             return member["presence"] in HEALTHY
-        asked_at: str = (await self._room.call("read_board", task=task))["task"]["created_at"]
+        shown = (await self._room.read_board(task=task))["task"]
+        assert shown is not None, "a board of one task shows it"
+        asked_at: str = shown["created_at"]
         called: str = member["last_call"] or ""
         return called > asked_at
 
-    async def _is_back(self, member: dict[str, Any], task: str) -> bool:
+    async def _is_back(self, member: "MemberShown", task: str) -> bool:
         return await self._acts(member, task) and await self._runs(member["name"])
 
-    async def _restart(self, claim: Claim, member: dict[str, Any], number: int) -> Sign | None:
+    async def _restart(self, claim: Claim, member: "MemberShown", number: int) -> Sign | None:
         """Restart once; returns the sign of the member in the room, or None."""
         name = claim.name
         look = await self._machine.look(name)
@@ -334,7 +339,7 @@ class Repairs:
         is_first = number == 1 and (look.found == NOT_STARTED or (look.is_well is None and member["last_call"] is None))
         claim.is_first_start = claim.is_first_start or is_first
         noted = f"{'Start' if is_first else 'Restart'} {count} of @{name}: {why}"
-        reply = await self._room.call("update_task", task=claim.task, fence=claim.fence, status="working", note=noted)
+        reply = await self._room.update_task(task=claim.task, fence=claim.fence, status="working", note=noted)
         claim.receipt = reply["receipt"]
         words = f"@{name} was not started here yet, so it is started now" if is_first else noted
         self._tell("restarts", f"{words} ({claim.task}).", runtime=name, task=claim.task, number=number, why=why)
@@ -361,8 +366,8 @@ class Repairs:
         text = f"You were restarted ({claim.task}). Answer with one word: only then is the repair done."
         request_id = f"restarted-{claim.task}-{claim.fence}-{number}"
         try:
-            await self._room.call(
-                "post_message", request_id=request_id, text=text, to=[member["name"]], kind="ask", task=claim.task
+            await self._room.post_message(
+                request_id=request_id, text=text, to=[member["name"]], kind="ask", task=claim.task
             )
         except Failure as failure:
             if failure.body.get("code") not in NOT_ASKED:
@@ -395,33 +400,33 @@ class Repairs:
     async def _complete(self, claim: Claim, sign: Sign) -> None:
         name = claim.name
         restarts = len(claim.tried) - claim.is_first_start
-        evidence = [{"kind": "test", "ref": f"who {name}: {sign.words}"}]
+        evidence: list[Evidence] = [{"kind": "test", "ref": f"who {name}: {sign.words}"}]
         if claim.receipt is not None:
             evidence.append({"kind": "receipt", "ref": str(claim.receipt)})
         summary = f"@{name} {'acts' if sign.acts else 'is connected'} {_after(claim, restarts)}: {sign.words}."
-        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
+        await self._room.complete_task(task=claim.task, fence=claim.fence, summary=summary, evidence=evidence)
         self._tell("repaired", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task, restarts=restarts)
 
-    async def _stop(self, claim: Claim, member: dict[str, Any] | None) -> Outcome:
+    async def _stop(self, claim: Claim, member: "MemberShown | None") -> Outcome:
         """End a repair of a member that was paused or killed meanwhile."""
         standing = "not in the room" if member is None else member["standing"]
         if standing == "paused":
             name, held = f"@{claim.name}", {"task": claim.task, "fence": claim.fence}
             block: dict[str, Any] = {**held, "status": "blocked", "blocked_on": name, "note": f"{name} is paused"}
-            await self._room.call("update_task", **block)
+            await self._room.update_task(**block)
             return "again"
         summary = f"@{claim.name} is {standing}: there is nothing to repair."
-        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        await self._room.complete_task(task=claim.task, fence=claim.fence, summary=summary, evidence=[])
         return "left"
 
     async def _leave_elsewhere(self, claim: Claim) -> Outcome:
         """End a repair of a runtime that was started elsewhere, as a restart here would run it twice."""
         name, summary = claim.name, f"{_from_elsewhere(claim.name)} Nothing was restarted."
-        await self._room.call("complete_task", task=claim.task, fence=claim.fence, summary=summary, evidence=[])
+        await self._room.complete_task(task=claim.task, fence=claim.fence, summary=summary, evidence=[])
         self._tell("left", f"{summary[:-1]} ({claim.task}).", runtime=name, task=claim.task)
         return "left"
 
-    async def _give_up(self, claim: Claim, member: dict[str, Any]) -> Outcome:
+    async def _give_up(self, claim: Claim, member: "MemberShown") -> Outcome:
         """Report the restarts to the member's owner once, and release the task."""
         name, within = claim.name, span(self._config.repairs_within)
         count = claim.recent(self._config.repairs_within)
@@ -437,7 +442,7 @@ class Repairs:
         )
         await self._notify_owner(claim, member["owner"], text)
         note = f"Gave up after {count} starts of @{name} within {within}; @{member['owner']} was notified."
-        await self._room.call("update_task", task=claim.task, fence=claim.fence, status="released", note=note)
+        await self._room.update_task(task=claim.task, fence=claim.fence, status="released", note=note)
         facts = {"runtime": name, "task": claim.task, "restarts": count, "tried": claim.tried}
         self._tell("gave_up", f"{note[:-1]} ({claim.task}).", **facts)
         self._left.add(claim.task)
@@ -451,9 +456,7 @@ class Repairs:
         for kind in LOUDEST_FIRST:
             request_id = f"given-up-{claim.task}-{claim.fence}-{kind}"
             try:
-                await self._room.call(
-                    "post_message", request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind
-                )
+                await self._room.post_message(request_id=request_id, text=text, to=[owner], task=claim.task, kind=kind)
             except Failure as failure:
                 if failure.body.get("code") == "conflict":  # an earlier run sent another text
                     return
@@ -463,7 +466,7 @@ class Repairs:
                 return
 
 
-def _is_woken(member: dict[str, Any]) -> bool:
+def _is_woken(member: "MemberShown") -> bool:
     """Whether a listener wakes a member: it is there, or is to be there soon again."""
     return bool(member["listening"] or (member["mode"] == "live" and member["has_listened"]))
 

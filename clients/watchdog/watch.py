@@ -185,7 +185,7 @@ class Watchdog:
                 async with anyio.create_task_group() as self.tasks:
                     self.tasks.start_soon(self._until_signal)
                     await self._join(stack)
-                    cursor = (await self._room.call("check_in", mode="live"))["cursor"]
+                    cursor = (await self._room.check_in(mode="live"))["cursor"]
                     self.tasks.start_soon(self.listen, cursor)
                     self.tasks.start_soon(self._audit_regularly)
                     self._nudged.set()
@@ -228,7 +228,7 @@ class Watchdog:
             )
         self._lock(str(me["name"]), stack)
         reaches = [f"runtime:{name}" for name in self._config.runtime]
-        await self._room.call("declare_capabilities", capabilities=reaches)
+        await self._room.declare_capabilities(capabilities=reaches)
         self._repairs = Repairs(self._room, self._machine, self._config, str(me["name"]), self._tell)
         self._audit = Audit(self._room, self._repairs.who, self._machine, self._config, self._tell)
         self._has_joined = True
@@ -268,7 +268,7 @@ class Watchdog:
             if failure.body.get("code") not in STALE_CURSOR:
                 raise
             self._nudged.set()
-            return await self._room.call("check_in")
+            return {"cursor": (await self._room.check_in())["cursor"]}
         if waited["superseded"]:
             self._tell("superseded", "A newer watchdog with this name superseded this one, which now exits.")
             self.tasks.cancel_scope.cancel()

@@ -225,7 +225,7 @@ async def _settings(look: Look) -> Found:
     return {
         "profile": await look.read(READ_ME, Nothing()),
         "policy": await look.read(READ_POLICY, ReadPolicy()),
-        "rules": await look.read(READ_RULES, ReadRules()),
+        "rules": await look.read(READ_RULES, asked_by(ReadRules, **look.asked("after"))),
         "channels": await look.read(READ_CHANNELS, ReadChannels()),
     }
 

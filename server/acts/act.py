@@ -230,7 +230,8 @@ class Read(Generic[A, R]):
     `is_small`: whether the arguments ask for a page that an index leads to, so that nothing is scanned.
     `after_read`: what is written after the read. The read succeeds even if that cannot be written.
     `narrow`: the fix of a read that takes too long: how to ask for less. `counts_refusals`: it shows how many calls
-    were refused, so they are all written first.
+    were refused, so they are all written first. `is_shared`: its reply does not depend on the caller, so it is kept
+    until the room changes, and for a second at most. Nobody may change such a reply.
     """
 
     name: str
@@ -243,6 +244,7 @@ class Read(Generic[A, R]):
     after_read: Callable[[Writing, Caller, A, R], None] | None = None
     narrow: str = "Ask for less: a smaller page, or one thing by its id."
     counts_refusals: bool = False
+    is_shared: bool = False
 
 
 def author(caller: Caller) -> Author:

@@ -25,6 +25,7 @@ from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
+from teamroom.server.door.kept import KeptReplies
 from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps, touch
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
@@ -104,6 +105,7 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
+        self._kept = KeptReplies(store)
         self.deliveries = Deliveries()
         self.addresses: Addresses = NoAddresses()
         """Keeps the addresses that calls contain, outside the database."""
@@ -365,9 +367,16 @@ class Door:
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
+        key, changes = self._kept.key_of(read, arguments), self._kept.changes
+        kept = self._kept.find(key)
+
         def work(tx: Reading) -> tuple[Any, bool]:
             row = _check(tx, caller, read.roles, read.while_paused)
-            return read.run(tx, caller_of(row), arguments), is_stale(tx, row)
+            if kept is not None and kept.holds(tx):
+                return kept.reply, is_stale(tx, row)
+            reply = read.run(tx, caller_of(row), arguments)
+            self._kept.keep(key, changes, tx, reply)
+            return reply, is_stale(tx, row)
 
         if read.counts_refusals:
             await self.write_refused_calls()
@@ -375,7 +384,8 @@ class Door:
         with self._timed("read", read.name):
             self.rates.require_care(caller)
             try:
-                reply, is_due = await self._read(caller, read, arguments, work)
+                is_small = kept is not None or read.is_small(arguments)
+                reply, is_due = await self._read(caller, read, is_small, work)
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
@@ -390,10 +400,9 @@ class Door:
             await self._write_after_read(caller, afterwards)
         return reply
 
-    async def _read(self, caller: Caller, read: AnyRead, arguments: BaseModel, work: Callable[[Reading], T]) -> T:
+    async def _read(self, caller: Caller, read: AnyRead, is_small: bool, work: Callable[[Reading], T]) -> T:
         """Run a read for a member. Raises Refusal."""
         self.on_waiting()
-        is_small = read.is_small(arguments)
         reading = self._store.read(work, is_small, caller.member)
         try:
             return await (reading if is_small or self.on_lost is None else _while_connected(reading, self.on_lost))

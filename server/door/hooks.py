@@ -68,7 +68,12 @@ class Passage:
 
     @property
     def rules_to_keep(self) -> tuple[str, str]:
-        """A mark of the member's rules, and the rules as its gate keeps them for when it cannot ask the room."""
+        """A mark of the member's rules, and the rules as its gate keeps them for when it cannot ask the room.
+
+        A token that was revoked or has expired has none: nothing of it stays on its machine.
+        """
+        if self.stop is not None and self.stop.is_of_token and not self.stop.is_over:
+            return NO_RULES, ""
         text = rules_as_text(self.rules)
         return (hashlib.sha256(text.encode()).hexdigest()[:MARK_CHARACTERS] if text else NO_RULES), text
 

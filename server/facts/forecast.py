@@ -30,16 +30,16 @@ def list_available_members(tx: Reading, author: int, needs: list[str], limit: in
     Among them, the latest callers come first.
     """
     since = tx.now - tx.settings.live_interval_seconds
-    found: list[MemberFacts] = []
+    woken: list[MemberFacts] = []
+    others: list[MemberFacts] = []
     for row in tx.all(MemberFacts, "live_members", author=author, since=since, now=tx.now, limit=LOOKED_AT):
-        is_there = find_presence(facts_of(tx, row), tx.now, tx.settings).state in ("live", "working")
+        facts = facts_of(tx, row)
+        is_there = find_presence(facts, tx.now, tx.settings).state in ("live", "working")
         if is_there and not (needs and find_missing_capabilities(tx, row.id, needs)):
-            found.append(row)
-    return sorted(found, key=lambda row: not _is_woken(tx, row))[:limit]
-
-
-def _is_woken(tx: Reading, row: MemberFacts) -> bool:
-    return is_woken(facts_of(tx, row), tx.now, tx.settings)
+            (woken if is_woken(facts, tx.now, tx.settings) else others).append(row)
+        if len(woken) == limit:
+            break
+    return [*woken, *others][:limit]
 
 
 def forecasts(tx: Reading, caller: Caller, rows: list[MemberFacts], needs: list[str]) -> list[Forecast]:

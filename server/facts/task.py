@@ -109,14 +109,17 @@ def find_task(tx: Reading, number: int) -> StoredTask:
 
 
 def task_now(tx: Reading, row: TaskRow) -> StoredTask:
-    """A stored row as it is now. An expired offer counts as over even before that is recorded."""
+    """A stored row as it is now. An expired offer counts as over even before that is recorded.
+
+    A lease that begins now has been stopped by no pause.
+    """
     state, since = row.state, row.lease_from
     ends_at = row.offer_expires_at
     expired = state == "offered" and ends_at is not None and ends_at <= tx.now
     if expired:
         state, since = "claimed", ends_at
     pauses: list[Pause] = []
-    if row.holder is not None and row.holder_owner is not None and since is not None:
+    if row.holder is not None and row.holder_owner is not None and since is not None and since < tx.now:
         pauses = pauses_of(tx, row.holder, row.holder_owner, since)
     return StoredTask(row, state, Lease(since, row.lease_seconds), pauses, expired, tx.watched_from)
 

@@ -14,6 +14,14 @@ from teamroom.server.refusals import REFUSED
 JSON = b"application/json"
 
 
+class SharedResult(dict[str, Any]):
+    """The result of a call that many callers get. `encoded`: as JSON, by protocol era, once one of them got it so."""
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__(result)
+        self.encoded: dict[bool, bytes] = {}
+
+
 class GateRefusal(Exception):
     """A request that the gate refuses: an HTTP status, and the refusal as data."""
 

@@ -245,3 +245,11 @@ def _end_unused(sessions: list[StreamableHTTPServerTransport]) -> None:
 
 def _is_ending(session: StreamableHTTPServerTransport) -> bool:
     return session.is_terminated or (session.idle_scope is not None and session.idle_scope.cancel_called)
+
+
+def client_of(connection: Connection | None) -> dict[str, str] | None:
+    """How an older client introduced itself; None for one of the newest protocol, which says it with each request."""
+    if connection is None or connection.client_params is None:
+        return None
+    client = connection.client_params.client_info
+    return {"name": client.name, "version": client.version}

@@ -23,8 +23,9 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.types import Scope, Send
 
+from teamroom.server.http.answers import SharedResult
 from teamroom.server.http.gate import BODY_KEY, CALLER_KEY, TURN_KEY
-from teamroom.server.http.sessions import Sessions
+from teamroom.server.http.sessions import Sessions, client_of
 from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller
 
@@ -34,7 +35,6 @@ PARAMS = frozenset({"name", "arguments", "_meta"})
 ENVELOPE = (t.PROTOCOL_VERSION_META_KEY, t.CLIENT_CAPABILITIES_META_KEY, t.CLIENT_INFO_META_KEY)
 RESULT = ("_meta", "content", "isError", "resultType", "structuredContent")
 EARLIER_RESULT = ("_meta", "content", "isError", "structuredContent")
-ENVELOPES_KNOWN = 256
 RESERVED = re.compile("io\\.modelcontextprotocol/")
 ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -51,8 +51,8 @@ class ShortCall:
     params: dict[str, Any]
     scope: Scope = field(default_factory=dict)
     protocol_version: str = LATEST_MODERN_VERSION
-    _connection: Connection | None = None
     session_id: bytes = b""
+    _connection: Connection | None = None
 
     @property
     def request(self) -> "ShortCall":
@@ -60,6 +60,11 @@ class ShortCall:
         return self
 
     session = request
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether a client of the newest protocol calls, which has no session."""
+        return self._connection is None
 
 
 class ShortWay:
@@ -75,7 +80,6 @@ class ShortWay:
     ) -> None:
         self._call_tool, self._hear, self._stamp = call_tool, hear, stamp
         self._sessions, self._long_tools = sessions, long_tools
-        self._envelopes: dict[str, bool] = {}
 
     async def answer(self, scope: Scope, send: Send) -> bool:
         """Answer a call; False, and nothing was done, if it is for the SDK."""
@@ -88,20 +92,23 @@ class ShortWay:
         given = t.CallToolRequestParams.model_construct(
             name=call.params["name"], arguments=call.params.get("arguments")
         )
-        body: dict[str, Any] = {"jsonrpc": "2.0", "id": call.id}
         try:
-            body["result"] = self._shape(await self._call_tool(call, given), call._connection is None)
+            answer = b'"result":' + self._encoded(await self._call_tool(call, given), call.is_modern)
         except Exception as error:
-            body["error"] = modern_error_data(error).model_dump(mode="json", exclude_none=True)
-        await _send(send, body, call)
+            said = modern_error_data(error).model_dump(mode="json", exclude_none=True)
+            answer = b'"error":' + _encode(said, call.is_modern)
+        await _send(send, b'{"jsonrpc":"2.0","id":%b,%b}' % (_encode(call.id, call.is_modern), answer), call)
         return True
 
-    def _shape(self, result: dict[str, Any], is_modern: bool) -> dict[str, Any]:
+    def _encoded(self, result: dict[str, Any], is_modern: bool) -> bytes:
         """A result with the protocol's fields, in its order. The newest protocol also has the server's name."""
-        shaped = {name: result[name] for name in (RESULT if is_modern else EARLIER_RESULT) if name in result}
-        if is_modern:
-            shaped["_meta"] = {**result.get("_meta", {}), t.SERVER_INFO_META_KEY: self._stamp()}
-        return shaped
+        known = result.encoded if isinstance(result, SharedResult) else {}
+        if is_modern not in known:
+            shaped = {name: result[name] for name in (RESULT if is_modern else EARLIER_RESULT) if name in result}
+            if is_modern:
+                shaped["_meta"] = {**result.get("_meta", {}), t.SERVER_INFO_META_KEY: self._stamp()}
+            known[is_modern] = _encode(shaped, is_modern)
+        return known[is_modern]
 
     def _understand(self, scope: Scope) -> ShortCall | None:
         """The call in a request; None if it is for the SDK."""
@@ -123,8 +130,10 @@ class ShortWay:
         name, meta = call.params["name"], call.params.get("_meta")
         if not name.isidentifier() or headers.get(b"mcp-name") != name.encode() or not isinstance(meta, dict):
             return None
-        is_modern = meta.get(t.PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
-        return call if is_modern and self._knows_envelope(meta) else None
+        envelope = {key: meta[key] for key in ENVELOPE if key in meta}
+        is_modern = envelope.get(t.PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
+        is_plain = _is_plain({key: value for key, value in meta.items() if key not in envelope})
+        return call if is_modern and is_plain and _is_valid(ENCODER.encode(envelope)) else None
 
     def _of_session(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
         id_, version = headers[b"mcp-session-id"].decode("latin-1"), headers.get(b"mcp-protocol-version")
@@ -153,21 +162,15 @@ class ShortWay:
         is_whole = isinstance(name, str) and isinstance(arguments, dict | None) and PARAMS.issuperset(params)
         return ShortCall(id_, params) if is_call and is_whole and name not in self._long_tools else None
 
-    def _knows_envelope(self, meta: dict[str, Any]) -> bool:
-        """Whether the SDK accepts an envelope. It is asked once for each client, with what that client can do."""
-        about = {name: meta[name] for name in ENVELOPE if name in meta}
-        if not _is_plain({name: value for name, value in meta.items() if name not in about}):
-            return False
-        key = repr(about)
-        if key not in self._envelopes:
-            if len(self._envelopes) >= ENVELOPES_KNOWN:
-                self._envelopes.clear()
-            try:
-                validate_client_request(METHOD, LATEST_MODERN_VERSION, {"name": "", "_meta": about})
-                self._envelopes[key] = True
-            except ValidationError:
-                self._envelopes[key] = False
-        return self._envelopes[key]
+
+@lru_cache(maxsize=256)
+def _is_valid(envelope: str) -> bool:
+    """Whether the SDK accepts an envelope. It is asked once for each client, with what that client can do."""
+    try:
+        validate_client_request(METHOD, LATEST_MODERN_VERSION, {"name": "", "_meta": json.loads(envelope)})
+    except ValidationError:
+        return False
+    return True
 
 
 def _is_plain(meta: dict[str, Any]) -> bool:
@@ -181,19 +184,14 @@ def _accepted(header: bytes) -> tuple[bool, bool]:
     return check_accept_headers(Request({"type": "http", "headers": [(b"accept", header)]}))
 
 
-def client_of(connection: Connection | None) -> dict[str, str] | None:
-    """How an older client introduced itself; None for one of the newest protocol, which says it with each request."""
-    if connection is None or connection.client_params is None:
-        return None
-    client = connection.client_params.client_info
-    return {"name": client.name, "version": client.version}
+def _encode(value: Any, is_modern: bool) -> bytes:
+    """A value as JSON, as the SDK writes it in each protocol."""
+    return ENCODER.encode(value).encode() if is_modern else to_json(value)
 
 
-async def _send(send: Send, body: dict[str, Any], call: ShortCall) -> None:
-    """Write an answer as the SDK does in each protocol."""
-    is_modern = call._connection is None
-    data = ENCODER.encode(body).encode() if is_modern else to_json(body)
+async def _send(send: Send, data: bytes, call: ShortCall) -> None:
+    """Write an answer, with the headers in the SDK's order."""
     length, kind = (b"content-length", b"%d" % len(data)), (b"content-type", b"application/json")
-    headers = [length, kind] if is_modern else [kind, (b"mcp-session-id", call.session_id), length]
+    headers = [length, kind] if call.is_modern else [kind, (b"mcp-session-id", call.session_id), length]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": data})

@@ -28,8 +28,8 @@ from teamroom import __version__
 from teamroom.server.http.answers import GateRefusal
 from teamroom.server.http.connections import GRACE_SECONDS
 from teamroom.server.http.gate import CALLER_KEY, TURN_KEY
-from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions
-from teamroom.server.http.short import CallTool, Hear, ShortWay, client_of
+from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions, client_of
+from teamroom.server.http.short import CallTool, Hear, ShortWay
 from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings

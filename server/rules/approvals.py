@@ -47,6 +47,11 @@ def is_match(text: str) -> bool:
     return len(text) <= MATCH_CHARACTERS and _MATCH.fullmatch(text) is not None
 
 
+def tools_of(match: str) -> str:
+    """The tools of a match: a name or a pattern."""
+    return match.partition("(")[0]
+
+
 def is_exception(text: str) -> bool:
     """Whether a text can be an exception: visible ASCII, which can have spaces inside."""
     return len(text) <= MATCH_CHARACTERS and _EXCEPTION.fullmatch(text) is not None

@@ -20,6 +20,9 @@ NO_TOOL_CHARACTER = re.compile(r"[^A-Za-z0-9_.:/-]")
 OWN_TOOL = re.compile(r"(?:^|[^a-z])teamroom(?:__|[_.:/-])[a-z_]+$")
 """How harnesses name the tools of this room. The room itself refuses these, and a paused agent must call some."""
 
+OWN_TOOLS = re.compile(r"(?:^|[^a-z*])teamroom(?:__|[_.:/-])[a-z_*]+$")
+"""How a pattern is written that means tools of this room and no others."""
+
 PHASES: Mapping[str, Phase] = {
     "pretooluse": "working",
     "posttooluse": "working",
@@ -178,6 +181,11 @@ def with_span(waiting: str, span: str) -> str:
 def is_own_tool(tool: str) -> bool:
     """Whether a tool is one of this room's, as harnesses name them."""
     return OWN_TOOL.search(tool.lower()) is not None
+
+
+def means_own_tools(pattern: str) -> bool:
+    """Whether a pattern of tools means some of this room's, and no others."""
+    return OWN_TOOLS.search(pattern.lower()) is not None
 
 
 def _text(said: Mapping[str, Any], name: str) -> str:

@@ -262,3 +262,13 @@ class InOneFile(Protocol):
     def log_path(self) -> Path:
         """The engine's own write-ahead log, which is absent or empty at times."""
         ...
+
+
+@runtime_checkable
+class CountsChanges(Protocol):
+    """Optional: the engine knows of every change of the room, so a read need not be made again while there is none."""
+
+    @property
+    def changes(self) -> int:
+        """A number that has risen before anybody is answered whose act a read would show. It may rise without one."""
+        ...

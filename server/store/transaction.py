@@ -142,6 +142,8 @@ class Reading:
         """The caller's row as this transaction read it, set by the door; None if the room itself acts."""
         self.listener: CallingListener | None = None
         """The caller's listener if it makes this call, set by the door; None if the member itself does."""
+        self.present: dict[tuple[str, int], bool] = {}
+        """Of which members this transaction asked whether they listen or are connected, and what it was told."""
         self._policy: Policy | None = None
 
     @property
@@ -182,11 +184,17 @@ class Reading:
 
     def listens(self, member: int) -> bool:
         """Whether a member has a live listener now."""
-        return self._context.listens(member)
+        return self.is_present("listens", member)
 
     def is_connected(self, member: int) -> bool:
         """Whether a member has a call or a stream open now, which proves a connection and no listener."""
-        return self._context.is_connected(member) or self._context.listens(member)
+        return self.is_present("is connected", member) or self.listens(member)
+
+    def is_present(self, how: str, member: int) -> bool:
+        """Whether a member listens, or is connected, now. The answer is no part of the snapshot."""
+        ask = self._context.listens if how == "listens" else self._context.is_connected
+        found = self.present[how, member] = ask(member)
+        return found
 
     @property
     def configured_policy(self) -> Policy:

@@ -73,6 +73,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
         {
             *("head.hash", "log.digest", "log.hash", "log.salt", "plant.value", "probe.nonce", "token.hash"),
             *("token.id", "token.issued_by", "request.arguments", "trouble.nonce", "supervisor.holder"),
+            *("server.id", "lease.holder"),
             *("confirmation.nonce", "channel.mark", "sign_in.hash", "sign_in.issued_by"),
         }
     ),
@@ -90,6 +91,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
             *("channel.kind", "harness.format", "harness.phase"),
         }
     ),
+    "a duty, and lists of members' numbers": frozenset({"lease.duty", "server.listens", "server.connected"}),
     "numbers and names of things: a subject never holds a text": frozenset({"log.subject", "notice.subject"}),
     "values of settings, which have a form": frozenset(
         {

@@ -24,6 +24,9 @@ log = logging.getLogger("teamroom.store")
 CHECKPOINT_COMMITS = 512
 """Commits between two checkpoints under load."""
 
+QUIET_TURNS, GATHERED_TURNS = 3, 24
+"""Turns of an event loop without a new act after which those that it gathered are run, and the most turns in all."""
+
 IDLE_SECONDS = 1.0
 """A writer with nothing to do for this long checkpoints what it has written, and cuts the write-ahead log."""
 
@@ -47,10 +50,19 @@ class Writer:
 
     def start(self) -> None:
         """Open the connection on its thread; raises what opening it raised. Effects are carried out on this loop."""
-        self.loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._begin()
         if (error := self._opened.get()) is not None:
             raise error
+
+    async def start_remote(self) -> None:
+        """The same for an engine across a network: the event loop runs meanwhile."""
+        self._begin()
+        if (error := await asyncio.to_thread(self._opened.get)) is not None:
+            raise error
+
+    def _begin(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._thread.start()
 
     @property
     def waiting(self) -> int:
@@ -83,12 +95,24 @@ class Writer:
         return Job(work, recover, loop.create_future(), when_full, turn)
 
     def _gather(self, job: Job) -> None:
-        """Keep an act until the end of this turn of its event loop: waking a thread costs more than an act."""
+        """Keep an act until its event loop has no more of them for now: waking a thread costs more than an act.
+
+        The interpreter runs one thread at a time, so an act that is run meanwhile would only slow the loop down.
+        """
         loop = job.answer.get_loop()
         gathered = self._gathered.setdefault(loop, [])
-        if not gathered:
-            loop.call_soon(self._hand_over, loop)
         gathered.append(job)
+        if len(gathered) == 1:
+            loop.call_soon(self._look_for_more, loop, 1, 0, 0)
+
+    def _look_for_more(self, loop: asyncio.AbstractEventLoop, known: int, turns: int, quiet_turns: int) -> None:
+        """Hand the acts over once none has come for some turns of the loop, or after a bound."""
+        gathered = len(self._gathered.get(loop, ()))
+        quiet_turns = 0 if gathered > known else quiet_turns + 1
+        if quiet_turns < QUIET_TURNS and turns < GATHERED_TURNS:
+            loop.call_soon(self._look_for_more, loop, gathered, turns + 1, quiet_turns)
+        else:
+            self._hand_over(loop)
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
         if jobs := self._gathered.pop(loop, None):
@@ -96,12 +120,22 @@ class Writer:
 
     def stop(self) -> None:
         """Finish what waits, checkpoint, close. Blocks until done."""
+        self._end()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def stop_remote(self) -> None:
+        """The same for an engine across a network: the event loop runs meanwhile."""
+        self._end()
+        if self._thread.is_alive():
+            await asyncio.to_thread(self._thread.join)
+
+    def _end(self) -> None:
         self.is_stopping = True
         if self._thread.is_alive():
             for loop in list(self._gathered):
                 self._hand_over(loop)
             self._queue.put(None)
-            self._thread.join()
 
     # on the writer's thread from here on
 

@@ -113,7 +113,11 @@ class Supervisor:
         return self._watch()
 
     async def _write_reports(self) -> None:
-        """Write what harnesses and runtimes reported. What cannot be written is lost: they report again."""
+        """Write what harnesses and runtimes reported. What cannot be written is lost.
+
+        A harness reports again with its next tool. A runtime does with its next call, but counts as written until
+        `WRITTEN_SECONDS` have passed.
+        """
         if reports := self.reports.take():
             with contextlib.suppress(Refusal):
                 await self.door.act_as_room(partial(write_reports, reports=reports))

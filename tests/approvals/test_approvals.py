@@ -383,6 +383,25 @@ async def test_a_rule_that_would_mean_nothing_is_refused(room: RunningRoom, give
     assert refusal["code"] == "invalid"
 
 
+@pytest.mark.parametrize("match", ["mcp__teamroom__post_message", "mcp__teamroom__*", "teamroom_who", "teamroom.*(x)"])
+async def test_a_rule_that_means_only_tools_of_the_room_is_refused_with_what_to_do(
+    room: RunningRoom, match: str
+) -> None:
+    owner = await room.owner()
+    await room.enroll("builder")
+    refusal = await owner.refused("require_approval", to="builder", match=match)
+    assert refusal["code"] == "invalid"
+    assert "a call to the room never waits" in refusal["why"]
+    assert "such as Bash" in refusal["fix"]
+
+
+@pytest.mark.parametrize("match", ["mcp__*", "*", "Bash(teamroom*)", "mcp__myteamroom__x", "mcp__teamrooms__x"])
+async def test_a_rule_that_also_means_other_tools_is_made(room: RunningRoom, match: str) -> None:
+    owner = await room.owner()
+    await room.enroll("builder")
+    assert (await owner("require_approval", to="builder", match=match))["receipt"]
+
+
 async def test_the_same_rule_again_changes_nothing_and_an_exact_pattern_says_what_it_leaves_out(
     room: RunningRoom,
 ) -> None:

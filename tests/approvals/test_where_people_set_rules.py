@@ -3,6 +3,9 @@
 import json
 import re
 
+import pytest
+
+from teamroom.server.acts.approvals import rules
 from tests.approvals.test_approvals import bash, gate
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom
@@ -43,6 +46,24 @@ async def test_in_the_shell_a_person_makes_lists_and_removes_rules_and_allows_a_
     removed = await shell.here("rules", "--remove", number)
     assert "no longer wait for a person" in removed.out
     assert await gate(room, bash("git push")) == ""
+
+
+async def test_rules_beyond_the_first_page_have_a_page(room: RunningRoom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "SHOWN", 2)
+    await room.enroll("builder")
+    owner = await room.owner()
+    made = [(await owner("require_approval", to="builder", match=f"Bash({n}*)"))["rule"] for n in range(5)]
+    listed = (await shell_of(room).here("rules", "--json")).json
+    assert ([rule["rule"] for rule in listed["rules"]], listed["next"]) == (made, None)
+    text = (await owner.client.read_resource("teamroom://rules")).contents[0].text
+    assert f"More: teamroom://rules/{made[1]}" in text
+    second = json.loads((await owner.client.read_resource(f"teamroom://rules/{made[1]}")).contents[1].text)
+    assert [rule["rule"] for rule in second["rules"]] == made[2:4]
+    async with visitor(room) as browser:
+        first = await browser.get("/settings")
+        assert f"/settings?after={made[1]}#rules" in first.links
+        assert "Bash(2*)" not in first.text
+        assert "Bash(2*)" in (await browser.get(f"/settings?after={made[1]}")).text
 
 
 async def test_what_goes_wrong_in_the_shell_says_so(room: RunningRoom) -> None:

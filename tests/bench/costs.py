@@ -185,12 +185,11 @@ async def furnish(room: RoomOfProcesses) -> list[str]:
 
 async def give_tasks(version: Version) -> None:
     """Give each caller a task that it holds, and some that it can claim. Those of another version are its own."""
-    for number in range(CALLERS):
-        made = await version.send([_titles(number)] + [iter(())] * (CALLERS - 1))
-        held, *free = [reply_of(answer)["task"] for answer in made[0]]
-        claimed = reply_of(await version.call(number, "claim_task", {"task": held}))
-        version.held.append({"task": held, "fence": claimed["fence"]})
-        version.free.append(free)
+    made = await version.send([_titles(number) for number in range(CALLERS)])
+    tasks = [[str(reply_of(answer)["task"]) for answer in own] for own in made]
+    claimed = await version.send([iter([("claim_task", {"task": own[0]})]) for own in tasks])
+    version.held = [{key: reply_of(own[0])[key] for key in ("task", "fence")} for own in claimed]
+    version.free = [own[1:] for own in tasks]
 
 
 def _titles(number: int) -> Calls:
@@ -290,23 +289,28 @@ def share_of(costs: Sequence[float], floors: Sequence[float]) -> float:
     return median(base / cost for base, cost in zip(floors, costs, strict=True))
 
 
+def run(names: Sequence[str], rounds: int, before: Path | None = None) -> list[Version]:
+    """Start the no-ops and the room, or two versions of it, and measure; returns what each call cost in each."""
+    checkouts = {"now": ROOT, **({"before": before} if before else {})}
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        floors = {era: stack.enter_context(floor(kind)) for era, kind in ((MODERN, "high"), (LEGACY, "sessions"))}
+        rooms = {name: stack.enter_context(served(code, folder / name)) for name, code in checkouts.items()}
+        versions = [Version(NO_OP, era, *place) for era, place in floors.items()]
+        versions += [Version(name, era, room.port, process) for era in ERAS for name, (room, process) in rooms.items()]
+        uvloop.run(measure(versions, [room for room, _ in rooms.values()], names, rounds))
+        return versions
+
+
 def main() -> None:
-    """Start the servers, measure, draw."""
+    """Measure, print and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="CALL")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--before", type=Path, metavar="CHECKOUT")
     given = parser.parse_args()
     names = given.names or list(TARGETS)
-    checkouts = {"now": ROOT, **({"before": given.before} if given.before else {})}
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        floors = {era: stack.enter_context(floor(kind)) for era, kind in ((MODERN, "high"), (LEGACY, "sessions"))}
-        rooms = {name: stack.enter_context(served(code, folder / name)) for name, code in checkouts.items()}
-        versions = [Version("no-op", era, *place) for era, place in floors.items()]
-        versions += [Version(name, era, room.port, process) for era in ERAS for name, (room, process) in rooms.items()]
-        uvloop.run(measure(versions, [room for room, _ in rooms.values()], names, given.rounds))
-        show(versions, names)
+    show(run(names, given.rounds, given.before), names)
 
 
 if __name__ == "__main__":

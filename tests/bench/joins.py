@@ -9,9 +9,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
 from tests.harness.harnesses import Harness
 from tests.harness.install import lacking
 from tests.harness.joiners import JOINERS
@@ -46,19 +43,24 @@ def row_of(harness: Harness) -> list[str]:
     return [harness.name, str(asked), *figures, acted, "met" if is_met else "missed"]
 
 
+HEAD = ["harness", "questions", "join", "its own run", "beyond", "woken and acted after", "target"]
+WIDTHS = (16, 10, 9, 12, 9, 22, 0)
+
+
+def show(row: list[str]) -> None:
+    """Print a row as soon as it is known."""
+    print("".join(f"{cell:{width}}" for cell, width in zip(row, WIDTHS, strict=True)).rstrip(), flush=True)
+
+
 def main() -> None:
-    """Join each harness, draw."""
+    """Join each harness, and print its row."""
     wanted = sys.argv[1:]
-    target = f"at most {QUESTIONS} questions, {BEYOND_SECONDS:.0f} s beyond"
-    table = Table("harness", "questions", "join", "its own run", "beyond", "woken and acted after", target, box=None)
+    print(f"target: at most {QUESTIONS} questions, and at most {BEYOND_SECONDS:.0f} s beyond the harness's own run")
+    show(HEAD)
     for harness in JOINERS:
-        if wanted and harness.command not in wanted:
-            continue
-        if missing := lacking(harness.command):
-            table.add_row(harness.name, "not here", "", "", "", "", "; ".join(missing))
-            continue
-        table.add_row(*row_of(harness))
-    Console(width=160).print(table)
+        if not wanted or harness.command in wanted:
+            missing = lacking(harness.command)
+            show([harness.name, "not here", "", "", "", "", "; ".join(missing)] if missing else row_of(harness))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def command(name: str, words: str, default: int, campaign: Campaign) -> None:
     parser.add_argument("--twin", action="store_true", help="build the fault in, to see that it is found")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    for variable in [key for key in os.environ if key.startswith("TEAMROOM_")]:
+    for variable in [key for key in os.environ if key.startswith("TEAMROOM_") and not key.startswith("TEAMROOM_TEST_")]:
         del os.environ[variable]
     if given.twin:
         logging.disable(logging.CRITICAL)

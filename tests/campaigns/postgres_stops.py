@@ -21,6 +21,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import StorageError
 from teamroom.server.store.folder import make_private
 from teamroom.server.store.postgres.commit import Committer
+from teamroom.server.store.postgres.connect import AGAIN_SECONDS as CONNECT_SECONDS
 from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.transaction import Reading
 from tests.campaigns.campaign import Advance, Outcome, command, silently
@@ -38,8 +39,8 @@ BACK_SECONDS = 30.0
 class NeverWaits(Committer):
     """The twin: an act is answered before the disk has it."""
 
-    def _connect(self) -> None:
-        super()._connect()
+    def _connect(self, seconds: int = CONNECT_SECONDS) -> None:
+        super()._connect(seconds)
         self.session.script("set synchronous_commit to off")
 
 

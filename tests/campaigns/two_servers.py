@@ -16,6 +16,7 @@ from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.folder import make_private
 from teamroom.server.store.postgres.commit import Committer
+from teamroom.server.store.postgres.connect import AGAIN_SECONDS as CONNECT_SECONDS
 from teamroom.server.store.postgres.session import Rows, Session
 from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Head
@@ -53,8 +54,8 @@ class ReadsStandingEarly(Session):
 class PlainReads(Committer):
     """The twin: each transaction sees the standing from before it locked the head."""
 
-    def _connect(self) -> None:
-        super()._connect()
+    def _connect(self, seconds: int = CONNECT_SECONDS) -> None:
+        super()._connect(seconds)
         self.session = ReadsStandingEarly(self.session)
 
     def _lock_head(self) -> Head:

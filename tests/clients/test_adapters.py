@@ -20,13 +20,15 @@ from teamroom.clients.listener.acp import is_rooms_call
 from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd
 from teamroom.clients.listener.movement import Movement
+from teamroom.clients.listener.opencode import Opencode
 from teamroom.clients.listener.supervised import Send, Started, Supervised
 from teamroom.clients.session.failure import FAILED, NOT_AUTHORISED, USAGE
-from tests.clients.test_listen import KILLED_SECONDS, hears, lives, lost_runs, says, shell, wake
+from tests.clients.test_listen import KILLED_SECONDS
 from tests.support import fake_harness
+from tests.support.listened import QUICK, hears, listened_room, listener, lives, lost_runs, says, shell, wake
 from tests.support.promises import promise
 from tests.support.shells import up
-from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until
 
 pytestmark = promise("WAK2", "PRS5")
 
@@ -66,22 +68,9 @@ class Seat:
     def listening(self, *options: str) -> Iterator[subprocess.Popen[str]]:
         """A listener at work, until the block ends; then no process of its harness is left."""
         command = [sys.executable, FAKE, self.protocol, str(self.room.folder)]
-        words = ["--as", "builder", "--adapter", self.protocol, *options, "--", *command]
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.support.quick_listen", *words],
-            env=shell(self.room).environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                yield process
-            finally:
-                if process.poll() is None:
-                    process.terminate()
-                    process.wait(EVENT_SECONDS)
+        words = ["--adapter", self.protocol, *options, "--", *command]
+        with listener(self.room, words, QUICK) as process:
+            yield process
         for note in self.notes("process"):
             until(lambda note=note: not lives(note["process"]), "its harness ended")  # type: ignore[misc]
 
@@ -96,9 +85,7 @@ def replace(file: Path, text: str) -> None:
 @contextlib.contextmanager
 def seated(folder: Path, protocol: str) -> Iterator[Seat]:
     """A room with an agent and somebody who wakes it."""
-    with watched_room(folder) as running:
-        running.enroll("builder")
-        running.enroll("asker")
+    with listened_room(folder) as running:
         found = Seat(running, protocol)
         found.does("calls")
         found.starts("as always")
@@ -322,6 +309,53 @@ def test_a_pause_ends_the_harness_if_it_is_told_to_and_a_resume_goes_on_in_its_s
         says(process, "resumed its session")
         says(process, "Its wakes are answered.")
     assert resumed(seat)
+
+
+def test_a_turn_that_lasts_too_long_is_ended_with_its_processes_and_taken_again(seat: Seat) -> None:
+    seat.does("hangs")
+    with seat.listening("--turn-limit", "2s") as process:
+        hears(seat.room)
+        wake(seat.room, "look")
+        seat.turns(1)
+        until(lambda: seat.notes("clings"), "a process below it is there")
+        seat.does("calls")
+        said = says(process, "was ended at its limit of 2 s")
+        assert "will run again for these wakes" in said
+        below = seat.notes("clings")[0]["clings"]
+        until(lambda: not lives(below), "what it left behind ended")
+        says(process, "Its wakes are answered.")
+    assert len(seat.notes("line")) >= 2
+
+
+def test_a_harness_ends_with_a_listener_that_nobody_can_stop_in_order(seat: Seat) -> None:
+    with seat.listening() as process:
+        hears(seat.room)
+        until(lambda: seat.notes("starts"), "the harness runs")
+        (number,) = {note["process"] for note in seat.notes("starts")}
+        assert lives(number)
+        process.send_signal(signal.SIGKILL)
+        process.wait(EVENT_SECONDS)
+        until(lambda: not lives(number), "the harness ended")
+
+
+def test_without_its_guard_a_server_that_reads_nothing_would_run_on(tmp_path: Path) -> None:
+    (tmp_path / "does").write_text("calls")
+    (tmp_path / "starts").write_text("as always")
+    guarded = Opencode(allows_room=False).words([sys.executable, FAKE, "opencode", str(tmp_path)], None)
+    lived = {}
+    for name, words in (("guarded", guarded), ("bare", guarded[4:])):
+        (tmp_path / "notes").unlink(missing_ok=True)
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            assert server.stdin is not None
+            assert "listening" in server.stdout.readline()
+            number = json.loads((tmp_path / "notes").read_text())["process"]
+            server.stdin.close()
+            if name == "guarded":
+                until(lambda number=number: not lives(number), "the server ended")  # type: ignore[misc]
+            lived[name] = lives(number)
+            server.kill()
+    assert lived == {"guarded": False, "bare": True}
 
 
 @dataclass

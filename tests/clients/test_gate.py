@@ -1,10 +1,7 @@
 """`teamroom gate`, as harnesses run it: with a room, without one, and with something else in its place (WAK3)."""
 
-import contextlib
 import json
-import socket
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +10,8 @@ import pytest
 
 from teamroom.clients.gate.gate import FORMATS
 from teamroom.server.rules.hooks import HARNESSES
-from tests.harness.room import RoomOfProcesses, room_of_processes
+from tests.harness.room import RoomOfProcesses
+from tests.support.gates import denies, gated_room, in_place_of_room
 from tests.support.impostors import taking
 from tests.support.promises import promise
 from tests.support.shells import Done, Shell
@@ -28,8 +26,7 @@ SECONDS = 4.0
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomOfProcesses]:
-    with room_of_processes(tmp_path_factory.mktemp("gate") / "room") as room:
-        room.enroll("builder", "--save")
+    with gated_room(tmp_path_factory.mktemp("gate")) as room:
         yield room
 
 
@@ -48,15 +45,6 @@ def gate(shell: Shell, folder: Path, *words: str, said: str = ASKS, format_: str
 def token_of(room: RoomOfProcesses) -> str:
     """The builder's token, as it was saved."""
     return (room.data / "members" / "builder.token").read_text().strip()
-
-
-def denies(done: Done) -> str:
-    """Why a tool is denied, in whichever form; "" if it is not."""
-    assert done.code == 0, done.err
-    said = json.loads(done.out)
-    said = said.get("hookSpecificOutput", said)
-    denied = "deny" in (said.get("permissionDecision"), said.get("decision"))
-    return str(said.get("permissionDecisionReason") or said.get("reason")) if denied else ""
 
 
 @pytest.mark.parametrize("how", ["its socket", "its address", "a token in the environment", "a file"])
@@ -98,43 +86,6 @@ def test_without_a_room_an_attended_session_goes_on_with_a_warning_and_an_unatte
 
 def test_an_unattended_session_may_still_end_without_a_room(tmp_path: Path, shell: Shell) -> None:
     assert denies(gate(shell, tmp_path / "none", "--unattended", said=RESTS)) == ""
-
-
-@contextlib.contextmanager
-def in_place_of_room(folder: Path, answer: bytes | None) -> Iterator[Path]:
-    """A folder whose socket something else serves; `answer` None: it says nothing."""
-    folder.mkdir(mode=0o700)
-    (folder / "members").mkdir(mode=0o700)
-    (folder / "members" / "builder.token").write_text("x" * 43)
-    (folder / "members" / "builder.token").chmod(0o600)
-    (folder / "server.json").write_text('{"url": "http://127.0.0.1:9", "pid": 1}')
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(str(folder / "room.sock"))
-    listener.listen()
-    stop = threading.Event()
-
-    def serve() -> None:
-        while True:
-            held.append(listener.accept()[0])
-            if stop.is_set():
-                return
-            if answer is not None:
-                held[-1].recv(65_536)
-                held[-1].sendall(answer)
-                held.pop().close()
-
-    held: list[socket.socket] = []
-    thread = threading.Thread(target=serve)
-    thread.start()
-    try:
-        yield folder
-    finally:
-        stop.set()
-        with socket.socket(socket.AF_UNIX) as last:
-            last.connect(str(folder / "room.sock"))
-        thread.join()
-        for one in (*held, listener):
-            one.close()
 
 
 ANSWERS: dict[str, bytes | None] = {

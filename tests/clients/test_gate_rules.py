@@ -15,8 +15,8 @@ import pytest
 from teamroom.clients.gate import gate
 from teamroom.server.rules.hooks import HARNESSES
 from tests.approvals.test_approvals import FORMS
-from tests.clients.test_gate import denies, in_place_of_room
-from tests.harness.room import RoomOfProcesses, free_port, room_of_processes, served_room
+from tests.harness.room import RoomOfProcesses, free_port, served_room
+from tests.support.gates import denies, gated_room, in_place_of_room
 from tests.support.promises import promise
 from tests.support.shells import Done, Shell
 
@@ -30,8 +30,7 @@ WAYS = ("its socket", "its address", "a file", "a file at an address", "a token 
 
 @pytest.fixture(scope="module")
 def room_of_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RoomOfProcesses]:
-    with room_of_processes(tmp_path_factory.mktemp("rules") / "room") as room:
-        room.enroll("builder", "--save")
+    with gated_room(tmp_path_factory.mktemp("rules")) as room:
         yield room
 
 
@@ -109,6 +108,20 @@ def test_the_gate_keeps_the_rules_as_they_are_in_a_private_file(served: RoomOfPr
         served.owner("require_approval", remove=one)
     assert ask(shell, served.data).out == "{}"
     assert not kept(served).exists()
+
+
+def test_nothing_is_kept_of_a_token_that_was_revoked_and_of_a_paused_member_the_rules_stay(
+    tmp_path: Path, shell: Shell
+) -> None:
+    with gated_room(tmp_path) as room:
+        rule(room)
+        assert "D-1" in denies(ask(shell, room.data))
+        room.owner("pause", target="builder", reason="lunch")
+        assert "paused" in denies(ask(shell, room.data))
+        assert kept(room).exists(), "a pause ends"
+        room.owner("revoke", name="builder")
+        assert "was revoked" in denies(ask(shell, room.data))
+        assert not kept(room).exists()
 
 
 def alone(room: RoomOfProcesses, tmp_path: Path) -> Path:

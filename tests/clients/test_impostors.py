@@ -41,7 +41,7 @@ TOKEN = "tr_" + "5e" * 32
 
 LOCAL = frozenset(
     {
-        *("up", "demo", "down", "status", "service", "verify", "seal", "backup", "restore", "recover", "help"),
+        *("up", "demo", "down", "status", "service", "verify", "seal", "backup", "copy", "restore", "recover", "help"),
         *("completion", "gate", "leave"),
     }
 )
@@ -75,6 +75,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "board": (),
     "claim": (),
     "completion": ("bash",),
+    "copy": ("--from", "{folder}/room", "--to", "{folder}/other"),
     "connect": ("--as", "builder"),
     "decide": ("D-1", "yes"),
     "demo": ("--speed", "0", "--data", "{folder}/room"),

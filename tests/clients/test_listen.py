@@ -20,9 +20,10 @@ from teamroom.clients.listener.command import Command
 from teamroom.clients.listener.driver import TurnEnd
 from teamroom.clients.session.blocking import Place, connected
 from teamroom.clients.session.failure import NOT_AUTHORISED, USAGE
+from tests.support.listened import hears, listened_room, listener, lives, lost_runs, says, shell, wake
 from tests.support.promises import promise
 from tests.support.shells import TEAMROOM, Shell, up
-from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until
 
 pytestmark = promise("PRS5")
 
@@ -107,14 +108,8 @@ STAYS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); t
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[WatchedRoom]:
     """A room with an agent and somebody who wakes it."""
-    with watched_room(tmp_path) as running:
-        running.enroll("builder")
-        running.enroll("asker")
+    with listened_room(tmp_path) as running:
         yield running
-
-
-def shell(room: WatchedRoom, member: str = "builder") -> Shell:
-    return Shell(room.folder, {"TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": room.tokens[member]})
 
 
 @contextlib.contextmanager
@@ -131,20 +126,8 @@ def listening_with(
     room: WatchedRoom, command: list[str], options: Sequence[str] = ("--done", "exit")
 ) -> Iterator[subprocess.Popen[str]]:
     """A listener at work, until the block ends."""
-    with subprocess.Popen(
-        [TEAMROOM, "listen", "--as", "builder", *options, "--", *command],
-        env=shell(room).environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait(EVENT_SECONDS)
+    with listener(room, [*options, "--", *command]) as process:
+        yield process
 
 
 def told(room: WatchedRoom) -> list[dict[str, Any]]:
@@ -152,25 +135,6 @@ def told(room: WatchedRoom) -> list[dict[str, Any]]:
     with contextlib.suppress(FileNotFoundError):
         return [json.loads(line) for line in (room.folder / "told").read_text().splitlines()]
     return []
-
-
-def says(process: subprocess.Popen[str], words: str) -> str:
-    """The next line on standard error with these words; it fails when the listener ends without it."""
-    assert process.stderr is not None
-    passed = list[str]()
-    for line in process.stderr:
-        if words in line:
-            return line
-        passed.append(line)
-    raise AssertionError(f"it never said {words!r}: {passed}")
-
-
-def hears(room: WatchedRoom) -> None:
-    until(lambda: room.who("builder")["listening"], "it listens")
-
-
-def wake(room: WatchedRoom, text: str) -> str:
-    return str(room.act("asker", "post_message", text=text, to=["builder"])["message"])
 
 
 def test_a_wake_runs_the_command_with_the_wakes_and_one_line_and_is_then_acknowledged(room: WatchedRoom) -> None:
@@ -355,11 +319,6 @@ def test_the_owner_is_told_why_after_three_runs_of_a_command_that_makes_no_call(
     (line,) = lost_runs(room)
     assert "3 runs answered no wake (exit code 0, no call): no permission, no network or a crash" in line
     assert "teamroom doctor --wake builder" in line
-
-
-def lost_runs(room: WatchedRoom) -> list[str]:
-    """What the owner was told of runs that made no call."""
-    return [one["line"] for one in room.owner("check_in")["wakes"] if "runs answered no wake" in one["line"]]
 
 
 def test_the_newest_listener_is_live_and_the_older_one_reports_it_and_exits(room: WatchedRoom) -> None:
@@ -573,9 +532,3 @@ def all_command_lines() -> list[str]:
     """The commands of all processes of the machine."""
     done = subprocess.run(["ps", "-A", "-ww", "-o", "args="], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
-
-
-def lives(number: int) -> bool:
-    """Whether a process runs; one that nobody has waited for does not."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True, check=False)
-    return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")

@@ -19,6 +19,7 @@ import pytest
 
 from teamroom.clients.session.failure import NOT_AUTHORISED, PAUSED, Failure, UnreachableError
 from teamroom.clients.session.listening import ListeningRoom, new_listener
+from teamroom.clients.session.tools import Tools
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.processes import matching, processes
 from teamroom.clients.watchdog.repair import HEALTHY, Repairs
@@ -543,14 +544,17 @@ def test_a_member_that_is_paused_just_before_its_repair_is_left_alone(room: Watc
 
 
 @dataclass
-class PausesAfterWho:
+class PausesAfterWho(Tools):
     """The room of a watchdog that is overtaken: the member that it asks after is paused before it goes on."""
 
     room: WatchedRoom
 
-    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    async def call(
+        self, tool: str, /, request_id: str | None = None, answer_seconds: float | None = None, **arguments: Any
+    ) -> dict[str, Any]:
         """Call a tool as the watchdog."""
-        reply = await anyio.to_thread.run_sync(partial(self.room.act, "rex", tool, **arguments))
+        given = {name: value for name, value in arguments.items() if value is not None}
+        reply = await anyio.to_thread.run_sync(partial(self.room.act, "rex", tool, **given))
         if tool == "who":
             await anyio.to_thread.run_sync(partial(self.room.owner, "pause", target="builder", reason="lunch"))
         return reply
@@ -621,7 +625,7 @@ async def test_after_its_machine_slept_a_watchdog_waits_before_it_repairs(tmp_pa
 
 
 @dataclass
-class SleepsOnce:
+class SleepsOnce(Tools):
     """The room of a watchdog whose machine sleeps for an hour before the room asks for a repair again."""
 
     asleep: float = 0.0
@@ -632,7 +636,9 @@ class SleepsOnce:
         """Say who the watchdog is."""
         return {"name": "rex", "role": "watchdog"}
 
-    async def call(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    async def call(
+        self, tool: str, /, request_id: str | None = None, answer_seconds: float | None = None, **arguments: Any
+    ) -> dict[str, Any]:
         """Note a call of the watchdog; the room does not know the member that it asks after."""
         self.did.append(tool)
         if tool == "who":

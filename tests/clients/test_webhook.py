@@ -8,7 +8,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,10 +23,9 @@ from teamroom.clients.listener.batch import Batch
 from teamroom.clients.listener.driver import TurnEnd
 from teamroom.clients.listener.webhook import TRIES, Webhook, check_address, read_key
 from teamroom.clients.session.failure import USAGE, Failure
-from tests.clients.test_listen import hears, says, shell, wake
+from tests.support.listened import QUICK, hears, listened_room, listener, says, shell, wake
 from tests.support.promises import promise
-from tests.support.repository import ROOT
-from tests.support.watching import EVENT_SECONDS, WatchedRoom, until, watched_room
+from tests.support.watching import EVENT_SECONDS, WatchedRoom, until
 
 pytestmark = promise("PRS5", "SAF2")
 
@@ -248,30 +246,16 @@ def test_a_secret_file_behind_a_link_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[WatchedRoom]:
     """A room with an agent and somebody who wakes it."""
-    with watched_room(tmp_path) as running:
-        running.enroll("builder")
-        running.enroll("asker")
+    with listened_room(tmp_path) as running:
         yield running
 
 
 @contextmanager
 def listening(room: WatchedRoom, url: str, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A listener that posts to a receiver, until the block ends."""
-    words = ["--as", "builder", "--adapter", "webhook", *options, "--", url]
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.quick_listen", *words],
-        env={**shell(room).environment, webhook.SECRET: SECRET.decode()},
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(EVENT_SECONDS)
+    words = ["--adapter", "webhook", *options, "--", url]
+    with listener(room, words, QUICK, **{webhook.SECRET: SECRET.decode()}) as process:
+        yield process
 
 
 def test_a_wake_is_posted_and_a_call_of_the_member_answers_it(room: WatchedRoom) -> None:

@@ -45,7 +45,8 @@ def _launch_vibe(seat: Seat, model_url: str) -> Launch:
 
 def _launch_cline(seat: Seat, model_url: str) -> Launch:
     words = ["auth", "openai-compatible", "-k", "none", "-m", "scripted", "-b", f"{model_url}/v1"]
-    subprocess.run([binary("cline"), *words], env={**surroundings(seat), **QUIET}, timeout=RUN_SECONDS, check=True)
+    environment = {**surroundings(seat), **QUIET}
+    subprocess.run([binary("cline"), *words], env=environment, capture_output=True, timeout=RUN_SECONDS, check=True)
     return Launch([str(binary("cline")), PROMPT], QUIET)
 
 

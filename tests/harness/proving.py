@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,9 +54,9 @@ class Desk:
         environment = {**variables, **SETTINGS, **proxies, "TEAMROOM_DATA": str(room.data), "PATH": path}
         return cls(harness, room, folder, Shell(home, environment))
 
-    def join(self) -> Done:
-        """Join it as a script does, and prove the wake."""
-        words = ["join", self.harness.command, "--as", NAME, "--unattended", "--yes", "--prove"]
+    def join(self, prove: str = "--prove") -> Done:
+        """Join it as a script does, and prove the wake unless the option says otherwise."""
+        words = ["join", self.harness.command, "--as", NAME, "--unattended", "--yes", prove]
         done = self._run([TEAMROOM, *words])
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -67,9 +67,9 @@ class Desk:
             "join", answer=answers, asked="Which join the room?", columns=200, folder=self.folder, seconds=JOIN_SECONDS
         )
 
-    def run(self) -> float:
-        """Run the harness as its listener does; returns the seconds that this takes."""
-        words = HARNESSES[key_of(self.harness.command)].run
+    def run(self, words: Sequence[str] = ()) -> float:
+        """Run the harness as its listener does, or with other words; returns the seconds that this takes."""
+        words = words or HARNESSES[key_of(self.harness.command)].run
         begun = time.monotonic()
         self._run(["call check_in" if word == "{wake}" else word for word in words])
         return time.monotonic() - begun

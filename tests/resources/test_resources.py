@@ -41,11 +41,21 @@ async def test_each_resource_carries_text_and_the_same_as_json(room_of_each_era:
         "messages/{id}",
         "decisions/{id}",
         "overnight/{hours}",
+        "rules/{after}",
         "receipts/{seq}",
     )
     assert listed == [f"teamroom://{name}" for name in own]
     assert families == [f"teamroom://{name}" for name in templates]
-    examples = ["stream/2", "tasks/T-1", "members/olga", "messages/M-1", "decisions/D-1", "overnight/0.5", "receipts/1"]
+    examples = [
+        "stream/2",
+        "tasks/T-1",
+        "members/olga",
+        "messages/M-1",
+        "decisions/D-1",
+        "overnight/0.5",
+        "rules/0",
+        "receipts/1",
+    ]
     for uri in [*listed, *(f"teamroom://{example}" for example in examples)]:
         contents = (await builder.client.read_resource(uri)).contents
         assert [c.mime_type for c in contents] == ["text/markdown", "application/json"]
@@ -78,6 +88,7 @@ async def test_a_member_reads_only_its_own_inbox(room: RunningRoom) -> None:
         "teamroom://receipts/999",
         "teamroom://receipts/-1",
         "teamroom://stream/99999999999999999999",
+        "teamroom://rules/-1",
         "teamroom://overnight/0",
         "teamroom://overnight/-1",
         "teamroom://overnight/nan",

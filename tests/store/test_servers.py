@@ -13,10 +13,10 @@ from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import POSTGRES
 from tests.support.postgres import NAME_FILE
-from tests.support.promises import promise
+from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, running_room
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, house]
 
 
 @pytest.fixture

@@ -56,6 +56,9 @@ SILENT = {
             "note_look",
         ),
     },
+    "servers of the room and their duties, which nothing shows": {
+        *("sign_of_server", "forget_servers", "end_server", "take_lease", "keep_lease", "end_leases"),
+    },
     "links to sign in with, which nothing shows": {"put_sign_in", "drop_sign_in"},
     "what goes with a write that states its topics": {
         *("add_message", "add_addressee", "close_offer", "add_pause", "end_pauses", "index_messages"),

@@ -15,5 +15,5 @@ def render_rule(rule: RuleShown) -> str:
 
 def render_rules(reply: Rules) -> str:
     """The rules, one line each."""
-    more = f"\nMore after rule {reply.next}" if reply.next else ""
+    more = f"\nMore: teamroom://rules/{reply.next}" if reply.next else ""
     return ("\n".join(map(render_rule, reply.rules)) or "There are no approval rules.") + more

@@ -13,7 +13,8 @@ from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
-from teamroom.server.rules.approvals import EXCEPTIONS, MATCH_HELP, is_exact, is_exception, is_match
+from teamroom.server.rules.approvals import EXCEPTIONS, MATCH_HELP, is_exact, is_exception, is_match, tools_of
+from teamroom.server.rules.hooks import means_own_tools
 from teamroom.server.rules.names import AT
 from teamroom.server.rules.scopes import SCOPE_HELP, is_scope
 from teamroom.server.rules.text import add_quote, cite, inline
@@ -144,6 +145,12 @@ def read_rules(tx: Reading, caller: Caller, arguments: ReadRules) -> Rules:
 def _require_form(match: str, exceptions: list[str], scope: str | None) -> None:
     if not is_match(match):
         raise Refusal("invalid", f"{cite(match)} is not a match.", MATCH_HELP)
+    if means_own_tools(tools_of(match)):
+        raise Refusal(
+            "invalid",
+            f"{cite(match)} means tools of this room, and a call to the room never waits for an approval.",
+            "Name a tool of the harness, such as Bash. To require a person for a task, give the task requires.",
+        )
     wrong = next((one for one in exceptions if not is_exception(one)), None)
     if wrong is not None:
         raise Refusal(

@@ -273,6 +273,6 @@ def find_place(tx: Reading, caller: Caller, arguments: Who) -> Place:
 
 
 FIND_PLACE = Read("who", Who, find_place, is_small=always)
-WHO = Read("who", Who, who)
-ROSTER = Read("who", Who, read_roster)
+WHO = Read("who", Who, who, is_shared=True)
+ROSTER = Read("who", Who, read_roster, is_shared=True)
 """The same for those that follow it: what a member's own calls move is left out."""

@@ -382,4 +382,5 @@ READ_MESSAGES = Read(
     read_messages,
     is_small=is_a_page,
     narrow="Search for rarer or longer words, or read by thread, ids or after a number.",
+    is_shared=True,
 )

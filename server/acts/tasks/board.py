@@ -220,4 +220,5 @@ READ_BOARD = Read(
     read_board,
     is_small=lambda arguments: arguments.query is None,
     narrow="Leave query out, or read one task by its id.",
+    is_shared=True,
 )

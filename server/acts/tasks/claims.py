@@ -2,11 +2,13 @@
 
 from teamroom.server.acts.act import Act, Arguments, Reply, TaskId, author
 from teamroom.server.acts.tasks.repairs import require_repairer
+from teamroom.server.clock import rfc3339
 from teamroom.server.facts.authorization import count_uses, require_scopes, scopes_of
 from teamroom.server.facts.capability import find_missing_capabilities, require_capabilities
 from teamroom.server.facts.holding import find_current, take
 from teamroom.server.facts.ids import authorization_name, task_name
 from teamroom.server.facts.task import (
+    HISTORY_SHOWN,
     Entry,
     StoredTask,
     add_entry,
@@ -66,14 +68,15 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         last = tx.value(int, "last_untouched_claim", member=caller.member, since=since)
         if last is not None:
             task = find_task(tx, last)
-            return _claimed(tx, task, replayed=tx.shown(task.row.claimed_at or tx.now))
+            return _claimed_before(tx, task)
         require_below_wip_cap(tx, caller, "")
     task = find_current(tx, _best(tx, caller) if arguments.task is None else arguments.task)
     if task.holder == caller.member and task.state in ("claimed", "blocked", "offered"):
-        return _claimed(tx, task, replayed=tx.shown(task.row.claimed_at or tx.now))
+        return _claimed_before(tx, task)
     check_free(tx, caller, task)
-    _check_able(tx, caller, task)
+    needs = _check_able(tx, caller, task)
     entries = require_scopes(tx, caller, scopes_of(task.row.requires), task.name)
+    earlier = history(tx, task.id)  # before this act has an entry, which would be written for it twice
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     fence = task.fence + 1
     from_whom = f" from @{task.row.holder_name}, whose lease had expired" if task.state == "claimed" else ""
@@ -90,11 +93,13 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
         },
     )
     take(tx, caller.member, task, seconds, task.row.hops, count_uses(tx, entries, seq), seq)
-    add_entry(tx, task.id, caller, "claimed", "", {"fence": fence, "before": task.row.holder_name})
+    detail = {"fence": fence, "before": task.row.holder_name}
+    add_entry(tx, task.id, caller, "claimed", "", detail)
+    newest = Entry(seq=seq, at=rfc3339(tx.wall), member=caller.name, kind="claimed", text="", detail=detail)
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} claimed {task.name} because your lease had expired"
         wake_members(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
-    return _claimed(tx, find_task(tx, task.id), receipt=seq)
+    return _claimed(tx, find_task(tx, task.id), needs, [newest, *earlier][:HISTORY_SHOWN], receipt=seq)
 
 
 def _best(tx: Writing, caller: Caller) -> int:
@@ -198,7 +203,8 @@ def check_free(tx: Reading, caller: Caller, task: StoredTask) -> None:
         )
 
 
-def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
+def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> list[str]:
+    """Refuse a caller that cannot do the task now; returns what the task needs."""
     waits_for = unfinished_dependencies(tx, task.row)
     if waits_for:
         raise Refusal(
@@ -209,8 +215,10 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> None:
             waits_for=waits_for,
         )
     require_repairer(tx, caller, task.id, task.name)
-    require_capabilities(tx, caller.member, caller.name, needs_of(tx, task.id), task.name)
+    needs = needs_of(tx, task.id)
+    require_capabilities(tx, caller.member, caller.name, needs, task.name)
     require_below_wip_cap(tx, caller, task.name)
+    return needs
 
 
 def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
@@ -224,7 +232,20 @@ def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
         )
 
 
-def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed: str | None = None) -> Claimed:
+def _claimed_before(tx: Reading, task: StoredTask) -> Claimed:
+    """The reply for a task that the caller holds already."""
+    at = tx.shown(task.row.claimed_at or tx.now)
+    return _claimed(tx, task, needs_of(tx, task.id), history(tx, task.id), replayed=at)
+
+
+def _claimed(
+    tx: Reading,
+    task: StoredTask,
+    needs: list[str],
+    entries: list[Entry],
+    receipt: int | None = None,
+    replayed: str | None = None,
+) -> Claimed:
     return Claimed(
         receipt=receipt,
         replayed=replayed,
@@ -232,13 +253,13 @@ def _claimed(tx: Reading, task: StoredTask, receipt: int | None = None, replayed
         title=task.row.title,
         creator=task.row.creator_name,
         detail=task.row.detail,
-        needs=needs_of(tx, task.id),
+        needs=needs,
         requires=scopes_of(task.row.requires),
         authorizations=task.row.authorised.split(),
         cancelled=cancelled_dependencies(tx, task.row),
         fence=task.fence,
         lease_until=task.lease_until(tx),
-        history=history(tx, task.id),
+        history=entries,
     )
 
 

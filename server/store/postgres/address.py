@@ -6,14 +6,10 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-CONNECT_SECONDS = 2
-"""How long one try to connect takes at most."""
-
 LOST_MILLISECONDS = 2000
 """After this long without an answer of the other machine, a connection counts as lost."""
 
 DEFAULTS: dict[str, Any] = {
-    "connect_timeout": CONNECT_SECONDS,
     "tcp_user_timeout": LOST_MILLISECONDS,
     "keepalives_idle": 2,
     "keepalives_interval": 1,

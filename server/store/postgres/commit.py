@@ -24,7 +24,7 @@ from teamroom.server.store.engine import (
     Work,
 )
 from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
 from teamroom.server.store.postgres.faults import BROKEN_RULES, as_storage_error, is_damage, is_lost
 from teamroom.server.store.postgres.follow import find_break
 from teamroom.server.store.postgres.news import News
@@ -45,7 +45,7 @@ RECONNECT_SECONDS = 4.0
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
 
-AGAIN_SECONDS = 0.1
+PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
 
 
@@ -68,7 +68,7 @@ class Committer(BatchCommitter):
 
     def open(self) -> None:
         """Connect. Raises psycopg.Error."""
-        self._connect()
+        self._connect(OPEN_SECONDS)
         row = self.session.execute(self._statements["lock_head"], {}).fetchone()
         self.last = None if row is None else Head(*row)
         if self.vouched is not None and (self.last is None or self.last.seq < self.vouched.seq):
@@ -78,8 +78,9 @@ class Committer(BatchCommitter):
         """Disconnect."""
         self.session.close()
 
-    def _connect(self) -> None:
-        self.session = connect_writer(self._address, self.context.settings.act_read_seconds)
+    def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
+        self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
 
     # -------------------------------------------------------------- the transaction
@@ -92,7 +93,7 @@ class Committer(BatchCommitter):
     def _may_run_again(self, job: Job, error: Exception) -> bool:
         if not is_lost(error) or time.monotonic() >= self._again_until:
             return False
-        time.sleep(AGAIN_SECONDS)
+        time.sleep(PAUSE_SECONDS)
         return True
 
     def _begin(self) -> Head:
@@ -227,7 +228,7 @@ class Committer(BatchCommitter):
             except psycopg.Error as error:
                 if time.monotonic() >= end:
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(PAUSE_SECONDS)
 
     def _abandon(self) -> None:
         if self.session.is_open and self.session.is_in_transaction:

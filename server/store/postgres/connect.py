@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.session import Session
@@ -14,22 +15,24 @@ from teamroom.server.store.statements import POSTGRES, missing_migrations, postg
 OWN_MIGRATIONS = POSTGRES / "migrations"
 """The part of a migration that only PostgreSQL understands, in a file of the same name. It runs after that one."""
 
-OLDEST_SERVER = 140_000
-"""The oldest PostgreSQL that is supported, as it numbers itself."""
+
+OPEN_SECONDS, AGAIN_SECONDS = 10, 2
+"""How long a try to connect takes at most: when a room opens, and when a connection was lost."""
 
 
-def connect_writer(address: Address, budget: float) -> Session:
+def connect_writer(address: Address, budget: float, seconds: int = OPEN_SECONDS) -> Session:
     """Return a connection that writes; the SELECTs of an act share `budget` seconds. Raises psycopg.Error."""
-    return _connect(address, budget, "set_up")
+    return _connect(address, budget, seconds, "set_up")
 
 
-def connect_reader(address: Address, budget: float) -> Session:
+def connect_reader(address: Address, budget: float, seconds: int = OPEN_SECONDS) -> Session:
     """Return a connection that cannot write; the statements of a read share `budget` seconds. Raises psycopg.Error."""
-    return _connect(address, budget, "set_up", "only_reads")
+    return _connect(address, budget, seconds, "set_up", "only_reads")
 
 
-def _connect(address: Address, budget: float, *set_up: str) -> Session:
-    connection: psycopg.Connection[Any] = psycopg.connect(address.conninfo, autocommit=True)
+def _connect(address: Address, budget: float, seconds: int, *set_up: str) -> Session:
+    given = make_conninfo(address.conninfo, connect_timeout=seconds)
+    connection: psycopg.Connection[Any] = psycopg.connect(given, autocommit=True)
     session = Session(connection, budget)
     try:
         for name in set_up:

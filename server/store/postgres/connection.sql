@@ -1,13 +1,16 @@
 -- What only PostgreSQL understands: how connections are set up, and how transactions begin and end.
 
 -- name: set_up
--- An act is durable once it is answered. A server that is cut off, or stands still, holds the head for three seconds.
+-- An act is durable once it is answered.
 set client_encoding to 'utf8';
 set synchronous_commit to on;
 set lock_timeout to '1500ms';
-set idle_in_transaction_session_timeout to '3s';
 set standard_conforming_strings to on;
 set jit to off
+
+-- name: hold_briefly
+-- A server that is cut off, or stands still, holds the head for three seconds.
+set idle_in_transaction_session_timeout to '3s'
 
 -- name: only_reads
 set default_transaction_read_only to on;
@@ -97,3 +100,21 @@ where own_state = 'killed'
 
 -- name: revoked_lately
 select id from token where revoked_at >= :since
+
+-- name: table_places
+-- The same of tables alone, in order.
+select columns.table_name || '.' || columns.column_name as place
+from information_schema.columns as columns
+join pg_tables on pg_tables.schemaname = columns.table_schema and pg_tables.tablename = columns.table_name
+where columns.table_schema = current_schema()
+order by columns.table_name, columns.ordinal_position
+
+-- name: references
+-- Which table refers to which.
+select cast(conrelid as regclass)::text as one, cast(confrelid as regclass)::text as other
+from pg_constraint
+where contype = 'f' and connamespace = cast(current_schema() as regnamespace)
+
+-- name: count_servers
+-- The servers that have the room open.
+select count(*) as servers from server where until > :now

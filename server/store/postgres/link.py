@@ -1,6 +1,6 @@
 """This server's ear in the database: what other servers tell after their commits, and whether the database answers.
 
-It listens on a connection of its own, on a thread of its own, and looks at the head once a second. If a message was
+It listens on a connection of its own, on a thread of its own, and looks at the head twice a second. If a message was
 lost, everything that waits or follows something looks again. If the database does not answer for two seconds, this
 server is cut off: it refuses, and ends its streams, until the database answers again.
 """
@@ -15,21 +15,25 @@ import psycopg
 from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.store.engine import UnreachableError
 from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.postgres.connect import AGAIN_SECONDS as CONNECT_SECONDS
+from teamroom.server.store.postgres.connect import OPEN_SECONDS, connect_writer
 from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.transaction import Context, Effects
 
 log = logging.getLogger("teamroom.store")
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 """How often the head is looked at, whatever was heard."""
 
-SILENT_SECONDS = 2.0
-"""After this long without an answer, the database counts as unreachable."""
+ANSWER_SECONDS = 1.4
+"""How long an answer may take before the connection counts as lost."""
 
-AGAIN_SECONDS = 0.25
-"""Between two tries to connect."""
+SILENT_SECONDS = LOOK_SECONDS + ANSWER_SECONDS
+"""After this long without an answer, the database counts as unreachable: less than two seconds."""
+
+AGAIN_SECONDS = 0.1
+"""Between two tries to connect, and the longest that a stop waits for."""
 
 REVOKED_SECONDS = 3600.0
 """How long before a look tokens were revoked whose connections end, if messages were lost."""
@@ -60,7 +64,7 @@ class Link:
 
     def start(self) -> None:
         """Begin to listen; raises psycopg.Error if that is not possible."""
-        self._listen()
+        self._listen(OPEN_SECONDS)
         self._thread.start()
 
     def close(self) -> None:
@@ -90,17 +94,17 @@ class Link:
                 self._note_silence(error)
                 self._closing.wait(AGAIN_SECONDS)
 
-    def _listen(self) -> None:
+    def _listen(self, seconds: int = CONNECT_SECONDS) -> None:
         if self._session is not None:
             self._session.close()
-        self._session = session = connect_writer(self._address, LOOK_SECONDS)
-        session.patience = SILENT_SECONDS
+        self._session = session = connect_writer(self._address, LOOK_SECONDS, seconds)
+        session.patience = ANSWER_SECONDS
         self._news.find_channel(session)
         session.script(f'listen "{self._news.channel}"')
         self._look(session)
 
     def _hear(self, session: Session | None) -> None:
-        """Hear what was said, and look at the head once a second. Raises psycopg.Error."""
+        """Hear what was said, and then look at the head. Raises psycopg.Error."""
         if session is None:
             return
         until = time.monotonic() + LOOK_SECONDS
@@ -119,7 +123,7 @@ class Link:
             self._tell(heard.effects)
 
     def _look(self, session: Session) -> None:
-        """Look at the head. What it showed a second ago must have been heard since. Raises psycopg.Error."""
+        """Look at the head. What it showed the last time must have been heard since. Raises psycopg.Error."""
         row = session.execute(self._context.statements["look_at_head"], {}).fetchone()
         self._answered_at = time.monotonic()
         was_cut_off, self.is_cut_off = self.is_cut_off, False

@@ -19,9 +19,10 @@ from teamroom.server.store.engine import (
     ReadEndedError,
     StorageError,
     TooLargeError,
+    UnreachableError,
 )
 from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_reader, snapshot
+from teamroom.server.store.postgres.connect import AGAIN_SECONDS, connect_reader, snapshot
 from teamroom.server.store.postgres.faults import as_storage_error
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.transaction import Context, Reading
@@ -145,7 +146,7 @@ class Pool:
             return session
         if session is not None:
             session.close()
-        return connect_reader(self._address, self._budget)
+        return connect_reader(self._address, self._budget, AGAIN_SECONDS)
 
 
 class _FailedError(Exception):
@@ -222,6 +223,12 @@ class Reads:
             raise
 
     async def _run(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool = True) -> T:
+        try:
+            return await self._once(pool, work, running, is_snapshot)
+        except UnreachableError:  # the database may have ended just this connection; the next one is a new one
+            return await self._once(pool, work, running, is_snapshot)
+
+    async def _once(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool) -> T:
         try:
             return await pool.run(work, running, is_snapshot)
         except _FailedError as failed:

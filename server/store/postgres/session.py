@@ -188,6 +188,8 @@ class Session:
         result = self._wait(end)
         if result.status == pq.ExecStatus.FATAL_ERROR:
             error = error_from_result(result)
+            if error.sqlstate is None:  # libpq itself says it, because nobody answers any longer
+                raise psycopg.OperationalError(str(error))
             if self.ended is not None and isinstance(error, psycopg.errors.QueryCanceled):
                 raise self.ended
             raise error

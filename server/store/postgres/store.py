@@ -71,7 +71,7 @@ class PostgresStore:
             await asyncio.to_thread(self._look_and_migrate, vouch, before_migrating)
             if self.damage is None:
                 await asyncio.to_thread(self.link.start)
-                self.writer.start()
+                await self.writer.start_remote()
             self._is_open = True
         except BaseException as error:
             await self.close()
@@ -212,7 +212,7 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish the acts that wait, and disconnect."""
         await asyncio.to_thread(self.link.close)
-        self.writer.stop()
+        await self.writer.stop_remote()
         await self.reads.close()
 
 

@@ -62,6 +62,7 @@ class Committer(BatchCommitter):
         self._log = f"{path}-wal"
         self._statements = context.statements
         self._reserve = reserve
+        self.changes = 0
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
         self._has_unindexed = True
@@ -130,6 +131,7 @@ class Committer(BatchCommitter):
         self._execute("commit")
         self.last = head.copy()
         self.commits += 1
+        self.changes += 1
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
@@ -182,6 +184,7 @@ class Committer(BatchCommitter):
         self._execute("begin_write")
         self._index_tasks(0)
         self._execute("commit")
+        self.changes += 1
         return True
 
     def _rest_log(self) -> bool:

@@ -101,3 +101,7 @@ select tables.name || '.' || columns.name as place
 from sqlite_schema as tables
 join pragma_table_info(tables.name) as columns
 where tables.type = 'table'
+
+-- name: refer_later
+-- Within a transaction: rows may refer to others that are written later.
+pragma defer_foreign_keys = on

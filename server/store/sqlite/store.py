@@ -177,6 +177,11 @@ class SqliteStore:
         return self.committer.commits
 
     @property
+    def changes(self) -> int:
+        """How many transactions have changed what reads find."""
+        return self.committer.changes
+
+    @property
     def committed(self) -> Head | None:
         """The head as of the last commit of this process that moved it."""
         return self.committer.committed
@@ -220,6 +225,11 @@ class AttachedStore:
     def waiting(self) -> int:
         """How many acts of all event loops wait for the writer."""
         return self._store.waiting
+
+    @property
+    def changes(self) -> int:
+        """How many transactions have changed what reads find."""
+        return self._store.changes
 
     async def close(self) -> None:
         """Close the connections of this loop."""

@@ -1,0 +1,150 @@
+"""Replies that every caller gets are made once for each change: it shows at once, and a stop binds at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from teamroom.server.acts.act import Read
+from teamroom.server.door.kept import KEPT_SECONDS, KeptReplies
+from teamroom.tools.serve import TOOLS
+from tests.support.promises import promise
+from tests.support.rooms import RunningRoom, Time, running_room
+
+pytestmark = promise("CTL2")
+
+SHARED = sorted(name for name, tool in TOOLS.items() if isinstance(tool.does, Read) and tool.does.is_shared)
+
+
+class StillTime(Time):
+    """A clock that goes on only when it is moved."""
+
+    def __call__(self) -> float:
+        return 1_795_000_000.0 + self.offset
+
+    def steady(self) -> float:
+        return 1_795_000_000.0 + self.offset
+
+    awake = steady
+
+
+@pytest.fixture
+async def still(tmp_path: Path) -> AsyncIterator[RunningRoom]:
+    async with running_room(tmp_path / "room", time=StillTime()) as room:
+        yield room
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many replies were made anew, by the key under which they are kept."""
+    found: Counter[str] = Counter()
+    keep = KeptReplies.keep
+
+    def counted(self: KeptReplies, key: tuple[str, str] | None, *rest: object) -> None:
+        if key is not None:
+            found[key[0]] += 1
+        keep(self, key, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(KeptReplies, "keep", counted)
+    return found
+
+
+@pytest.mark.parametrize("tool", SHARED)
+async def test_what_nothing_changed_is_made_once_for_all_callers(
+    still: RunningRoom, made: Counter[str], tool: str
+) -> None:
+    ann, bob = await still.enroll("ann", "bob")
+    first = [await ann(tool), await bob(tool)]  # their first calls change their presence
+    made.clear()
+    again = [await ann.said(tool), await bob.said(tool), await (await still.owner()).said(tool)]
+    assert sum(made.values()) <= 1
+    assert again[0] == again[1] == again[2]
+    assert again[0][0].keys() == first[0].keys()
+
+
+async def test_every_change_shows_at_once(still: RunningRoom) -> None:
+    ann, bob = await still.enroll("ann", "bob")
+    for number in range(1, 6):
+        posted = (await ann("post_message", text=f"number {number}"))["message"]
+        assert [m["id"] for m in (await bob("read_messages", limit=1))["messages"]] == [posted]
+        task = (await ann("create_task", title=f"task {number}"))["task"]
+        assert task in [t["task"] for t in (await bob("read_board"))["tasks"]]
+        await bob("claim_task", task=task)
+        (shown,) = [m for m in (await ann("who"))["members"] if m["name"] == "bob"]
+        assert task in shown["tasks"]
+
+
+@pytest.mark.parametrize("tool", SHARED)
+async def test_a_stopped_member_gets_no_kept_reply(still: RunningRoom, tool: str) -> None:
+    ann, bob = await still.enroll("ann", "bob")
+    owner = await still.owner()
+    await owner("kill", target="ann", reason="test")
+    await bob(tool)
+    await bob(tool)
+    with pytest.raises(Exception, match="killed"):
+        await ann(tool)
+    assert not (await bob.said(tool))[2]
+
+
+async def test_a_pause_of_another_shows_at_once_and_its_end_too(still: RunningRoom) -> None:
+    _, bob = await still.enroll("ann", "bob")
+    owner = await still.owner()
+
+    async def standing() -> str:
+        return str({m["name"]: m["standing"] for m in (await bob("who"))["members"]}["ann"])
+
+    for _ in range(3):
+        assert await standing() == "active"
+        await owner("pause", target="ann", reason="test")
+        assert await standing() == "paused"
+        await owner("resume", target="ann", reason="test")
+
+
+async def test_a_listener_shows_at_once(still: RunningRoom) -> None:
+    ann, bob = await still.enroll("ann", "bob")
+    await ann("check_in")
+
+    async def listening() -> bool:
+        return bool({m["name"]: m["listening"] for m in (await bob("who"))["members"]}["ann"])
+
+    assert not await listening()
+    waits = asyncio.create_task(ann("wait_for_wake", timeout_seconds=30))
+    await still.until_waiting()
+    assert await listening()
+    await bob("post_message", text="wake up", to=["ann"])
+    await waits
+
+
+async def test_what_passes_with_time_shows_after_a_second(still: RunningRoom, made: Counter[str]) -> None:
+    (ann,) = await still.enroll("ann")
+    await ann("who")
+    await ann("who")
+    made.clear()
+    still.time.forward(KEPT_SECONDS / 2)
+    await ann("who")
+    assert not made
+    still.time.forward(KEPT_SECONDS / 2)
+    reply = await ann("who")
+    assert made == {"who": 1}
+    assert {m["name"]: m["reason"] for m in reply["members"]}["ann"] == "called 1 s ago"
+
+
+async def test_other_arguments_are_another_reply(still: RunningRoom) -> None:
+    ann, bob = await still.enroll("ann", "bob")
+    for name in ("ann", "bob", "ann"):
+        assert [m["name"] for m in (await ann("who", name=name))["members"]] == [name]
+        assert [m["name"] for m in (await bob("who", name=name))["members"]] == [name]
+
+
+async def test_replies_that_outlive_a_change_would_be_found(
+    still: RunningRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The twin: with a count of changes that never rises, a message does not show."""
+    monkeypatch.setattr(KeptReplies, "changes", 1)
+    ann, bob = await still.enroll("ann", "bob")
+    await bob("read_messages", limit=1)
+    await bob("read_messages", limit=1)
+    posted = (await ann("post_message", text="new"))["message"]
+    assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]

@@ -1,0 +1,92 @@
+"""A room in PostgreSQL as a person starts it: `teamroom up --database`, further servers, and what is never shown."""
+
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from teamroom.clients.local.check_database import check_database
+from teamroom.clients.session.place import Place
+from teamroom.server.settings import Settings, shown
+from teamroom.server.store.postgres.address import Address, AddressError
+from tests.support import postgres
+from tests.support.promises import house, promise
+from tests.support.shells import Shell, up
+
+SECRET = "a-password-nobody-sees"
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """The address of an empty database."""
+    postgres.require_server()
+    yield postgres.address_at(postgres.make_database())
+    postgres.drop_databases()
+
+
+@pytest.mark.postgres
+@promise("CTL2")
+def test_two_servers_in_processes_of_their_own_are_one_room(tmp_path: Path, address: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with up(first, "--database", address, "--owner", "olga") as one:
+        enrolled = one.shell.now("enroll", "builder", "--json")
+        assert enrolled.code == 0, enrolled.err
+        second.mkdir(mode=0o700)
+        shutil.copy(first / "room.key", tmp_path / "copy.key")
+        with up(second, "--key-file", str(tmp_path / "copy.key"), TEAMROOM_DATABASE=address) as two:
+            there = Shell(tmp_path).with_(TEAMROOM_URL=two.url, TEAMROOM_TOKEN=enrolled.json["token"])
+            assert there.now("post", "hello from the other server").code == 0
+            assert one.shell.now("pause", "builder", "--reason", "look").code == 0
+            refused = there.now("post", "again")
+            assert "paused" in refused.err
+            assert "hello from the other server" in one.shell.now("stream").out
+            assert two.stop()[0] == 0
+        assert one.stop()[0] == 0
+
+
+@house
+@pytest.mark.postgres
+def test_the_doctor_knows_the_database(tmp_path: Path, address: str) -> None:
+    place = Place(tmp_path / "room", environment={"TEAMROOM_DATABASE": address})
+    (found,) = check_database(place)
+    assert found.level != "problem"
+    assert "answers in" in found.found
+    nowhere = Place(tmp_path / "room", environment={"TEAMROOM_DATABASE": "postgresql://x:secret@127.0.0.1:1/x"})
+    (lost,) = check_database(nowhere)
+    assert lost.level == "problem"
+    assert "secret" not in lost.found + lost.fix
+    assert list(check_database(Place(tmp_path / "room", environment={}))) == []
+
+
+@house
+@pytest.mark.postgres
+def test_a_folder_with_a_room_in_one_file_is_not_used_for_a_room_in_a_database(tmp_path: Path, address: str) -> None:
+    with up(tmp_path / "room"):
+        pass
+    failed = Shell(tmp_path).now("up", "--data", str(tmp_path / "room"), "--port", "0", "--database", address)
+    assert failed.code != 0
+    assert "teamroom copy" in failed.err
+
+
+@promise("ID4")
+def test_a_password_in_an_address_is_never_shown(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"postgresql://teamroom:{SECRET}@127.0.0.1:{closed.getsockname()[1]}/room"
+        shell = Shell(tmp_path).with_(TEAMROOM_DATABASE=address)
+        failed = shell.now("up", "--data", str(tmp_path / "room"), "--port", "0")
+    assert failed.code != 0
+    assert "127.0.0.1" in failed.err
+    assert SECRET not in failed.err + failed.out
+    assert SECRET not in shell.now("doctor", "--data", str(tmp_path / "room"), "--json").out
+    for path in (tmp_path / "room").rglob("*"):
+        assert path.is_dir() or SECRET not in path.read_text(errors="replace")
+    parsed = Address.parse(address)
+    assert SECRET not in f"{parsed} {parsed!r}"
+    assert SECRET not in str(Settings(database=address))
+    assert shown("database", Settings(database=address).database) == address.replace(f":{SECRET}", "")
+    with pytest.raises(AddressError) as wrong:
+        Address.parse(f"postgresql://teamroom:{SECRET}@host/%zz")
+    assert SECRET not in str(wrong.value)

@@ -1,0 +1,178 @@
+"""A database that does not answer, is locked by a stranger, or has no connection left: bounded, clear refusals."""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.app import Room
+from teamroom.server.identity import Caller
+from teamroom.server.refusals import Refusal
+from teamroom.server.store.engine import BusyError, UnreachableError
+from teamroom.server.store.postgres.link import SILENT_SECONDS
+from teamroom.server.store.transaction import Reading
+from tests.campaigns import postgres_stops, two_servers
+from tests.campaigns.shared_rooms import engine_at, enrolled, server
+from tests.support import postgres
+from tests.support.bounds import BOUND_SECONDS
+from tests.support.cables import Cable, cable_to
+from tests.support.own_postgres import find_programs
+from tests.support.promises import house, promise
+from tests.support.room_in_thread import logged
+from tests.support.rooms import running_room
+
+pytestmark = [pytest.mark.postgres, house]
+
+SEED = 20_261_130
+COMES_BACK_SECONDS, SLOW_MACHINE_SECONDS = 5.0, 2.0
+
+
+@pytest.fixture
+def address() -> Any:
+    """The address of an empty database."""
+    postgres.require_server()
+    yield postgres.address_at(postgres.make_database())
+    postgres.drop_databases()
+
+
+@contextlib.asynccontextmanager
+async def cabled(folder: Path, address: str) -> AsyncIterator[tuple[Room, Cable]]:
+    """A server whose cable to the database a test can cut."""
+    there = conninfo_to_dict(address)
+    async with cable_to(str(there["host"]), int(str(there["port"]))) as cable:
+        through = f"postgresql://{there['user']}@127.0.0.1:{cable.port}/{there['dbname']}"
+        async with server(folder, engine_at(through)) as room:
+            try:
+                yield room, cable
+            finally:
+                cable.mend()
+
+
+def post(room: Room, caller: Caller, text: str) -> Any:
+    return room.door.act(caller, POST_MESSAGE, POST_MESSAGE.arguments(text=text))
+
+
+async def refusal(act: Any) -> Refusal:
+    with pytest.raises(Refusal) as raised:
+        await asyncio.wait_for(act, BOUND_SECONDS)
+    return raised.value
+
+
+async def until(is_so: Any) -> float:
+    """Wait until something is so; returns how long that took."""
+    began = time.monotonic()
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+# ------------------------------------------------------------------ it does not answer
+
+
+@promise("CTL4", "LOG4")
+async def test_a_server_that_is_cut_off_refuses_ends_its_calls_and_comes_back(tmp_path: Path, address: str) -> None:
+    async with cabled(tmp_path / "room", address) as (room, cable):
+        (builder,) = await enrolled(room, "builder")
+        assert (await post(room, builder, "before")).receipt
+        waiting = asyncio.create_task(_wait_in(room, builder))
+        await asyncio.sleep(0)
+        with logged():
+            cable.cut()
+            assert await until(waiting.done) < SILENT_SECONDS + SLOW_MACHINE_SECONDS
+            refused = await refusal(post(room, builder, "cut off"))
+            assert (refused.code, refused.needs["retry_after_seconds"]) == ("storage", 5)
+            with pytest.raises(UnreachableError):
+                await room.store.look_up(lambda tx: tx.value(int, "next_due"))
+            cable.mend()
+            assert await until(lambda: not room.store.link.is_cut_off) < COMES_BACK_SECONDS
+        assert (await post(room, builder, "after")).receipt
+
+
+async def _wait_in(room: Room, caller: Caller) -> None:
+    """A call that waits until it is ended."""
+    with room.bus.running(caller.member):
+        await asyncio.Event().wait()
+
+
+# ------------------------------------------------------------------ others hold it
+
+
+@pytest.mark.parametrize("held", ["select id from head for update", "lock table log in access exclusive mode"])
+async def test_an_act_that_a_stranger_holds_up_is_refused_as_busy(tmp_path: Path, address: str, held: str) -> None:
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        (builder,) = await enrolled(room, "builder")
+        with psycopg.connect(address) as stranger, logged():
+            stranger.execute(held.encode())
+            refused = await asyncio.gather(*(refusal(post(room, builder, f"{n}")) for n in range(3)))
+            assert {(found.code, found.needs["retry_after_seconds"]) for found in refused} == {("busy", 1)}
+            stranger.rollback()
+        assert (await post(room, builder, "after")).receipt
+
+
+async def test_a_read_without_a_free_connection_is_busy_after_a_bounded_wait(tmp_path: Path) -> None:
+    postgres.require_server()
+    let_go = threading.Event()
+
+    def held(tx: Reading) -> None:
+        assert let_go.wait(BOUND_SECONDS)
+
+    from tests.support.engines import POSTGRES
+
+    async with running_room(
+        tmp_path / "room", choose_engine=POSTGRES.choose, readers=1, pool_seconds=0.1, read_seconds=BOUND_SECONDS
+    ) as running:
+        store = running.room.store
+        first = asyncio.ensure_future(store.read(held, is_small=False, member=2))
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError, match="in use"):
+            await store.read(lambda tx: None, is_small=False, member=3)
+        let_go.set()
+        await first
+        assert await store.read(lambda tx: 1, is_small=False, member=3) == 1
+    POSTGRES.clean_up()
+
+
+async def test_a_connection_that_the_database_ended_is_replaced(tmp_path: Path, address: str) -> None:
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        (builder,) = await enrolled(room, "builder")
+        with psycopg.connect(address, autocommit=True) as other:
+            other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        assert (await post(room, builder, "after")).receipt
+        assert await room.store.read(lambda tx: tx.number("count_members_named", name="builder"), is_small=True) == 1
+
+
+# ------------------------------------------------------------------ campaigns in short
+
+
+@promise("CTL2")
+async def test_no_act_passes_a_pause_of_another_server(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await two_servers.campaign(tmp_path / "rooms", 15, seed=SEED)
+    assert outcome.faults == []
+    assert outcome.figures["refused"] > 0
+
+
+@promise("CTL2")
+async def test_a_plain_read_of_standing_before_the_lock_lets_acts_through(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await two_servers.campaign(tmp_path / "rooms", 25, seed=SEED, twin=True)
+    assert any("after the pause was acknowledged" in fault for fault in outcome.faults)
+
+
+@promise("LOG4")
+@pytest.mark.skipif(find_programs() is None, reason="no initdb on this machine: PostgreSQL is not stopped under load")
+async def test_a_database_that_is_stopped_at_once_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    outcome = await postgres_stops.campaign(tmp_path / "rooms", 2, seed=SEED)
+    assert outcome.faults == []
