@@ -22,9 +22,9 @@ from teamroom.server.store.statements import postgres_statements
 from tests.campaigns.shared_rooms import engine_at, enrolled, owner_of, server
 from tests.support import postgres
 from tests.support.own_postgres import find_programs
-from tests.support.promises import promise
+from tests.support.promises import house, promise
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, house]
 
 
 @pytest.fixture

@@ -195,6 +195,7 @@ async def test_a_member_gets_no_more_from_two_servers_than_from_one(database: Pa
             assert 20 <= done <= 24
 
 
+@house
 async def test_each_server_counts_its_own_acts_and_both_show_the_rooms_log(
     two: tuple[RunningRoom, RunningRoom],
 ) -> None:
