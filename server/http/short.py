@@ -133,7 +133,7 @@ class ShortWay:
         envelope = {key: meta[key] for key in ENVELOPE if key in meta}
         is_modern = envelope.get(t.PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
         is_plain = _is_plain({key: value for key, value in meta.items() if key not in envelope})
-        return call if is_modern and is_plain and _is_valid(ENCODER.encode(envelope)) else None
+        return call if is_modern and is_plain and is_valid(ENCODER.encode(envelope)) else None
 
     def _of_session(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
         id_, version = headers[b"mcp-session-id"].decode("latin-1"), headers.get(b"mcp-protocol-version")
@@ -164,7 +164,7 @@ class ShortWay:
 
 
 @lru_cache(maxsize=256)
-def _is_valid(envelope: str) -> bool:
+def is_valid(envelope: str) -> bool:
     """Whether the SDK accepts an envelope. It is asked once for each client, with what that client can do."""
     try:
         validate_client_request(METHOD, LATEST_MODERN_VERSION, {"name": "", "_meta": json.loads(envelope)})
