@@ -4,10 +4,7 @@ A new epoch starts if the seal covers entries that the log no longer contains. W
 stopped is stopped again.
 """
 
-import secrets
-import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,14 +22,13 @@ from teamroom.server.record.sealed import Witness
 from teamroom.server.record.vouch import contradiction, has_lost
 from teamroom.server.restore import prepare_seal
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE, OWNER_TOKEN
+from teamroom.server.stopped import stopped_room
+from teamroom.server.store.engine import StorageError
+from teamroom.server.store.folder import KEY, OWNER_TOKEN
 from teamroom.server.store.rows.head import LargestIds
 from teamroom.server.store.rows.log import LogEntry
-from teamroom.server.store.sqlite.connect import connect_writer, migrate, saved_clock
-from teamroom.server.store.sqlite.damage import find_damage
-from teamroom.server.store.sqlite.store import in_one_transaction
-from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from teamroom.server.store.rows.servers import OtherServer
+from teamroom.server.store.transaction import Head, Reading, Writing
 
 
 class AcceptError(Exception):
@@ -63,22 +59,40 @@ class Accepted:
 
 
 def accept(
-    folder: Path, now: WallTime, settings: Settings, report: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    now: WallTime,
+    settings: Settings,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    is_restored: bool = False,
+    others: Sequence[Path] = (),
 ) -> Accepted:
     """Accept the folder's room as it is; the caller has locked it. Raises AcceptError, FolderError, OSError.
 
-    `report` gets how many entries of the log were verified before, and how many there are.
+    `report` gets how many entries of the log were verified before, and how many there are. `is_restored`: a person put
+    an earlier copy of the database back, so a new epoch starts even if nothing contradicts that copy.
+    `others`: the folders of the room's other servers, whose journals say who was stopped through them.
     """
+    if settings.database.get_secret_value() and find_key(folder) is None:
+        why = f"{folder / KEY} is missing, so nothing can be sealed."
+        raise AcceptError(why, f"Copy the room's {KEY} there first.")
     found = look(folder, settings)
+    if is_restored:
+        found = Contradiction("; ".join(["its database was restored", *([found.what] if found else [])]), True)
     if found is None:
         raise AcceptError("Nothing contradicts the seal, so there is nothing to accept.", "Start the room.")
     seals, stops = read_seals(folder), journal.read(folder)
 
     def work(tx: Writing) -> tuple[Head, list[str], Sealer, str]:
+        if tx.all(OtherServer, "other_servers", id="", now=tx.now, limit=1):
+            raise AcceptError("Another server has the room open.", "Stop all servers of the room, then repeat.")
         what = _with_first_difference(tx, found.what, _accepted_before(folder, seals), report)
         _mend_head(tx)
         epoch = max(seals.epoch, tx.head.epoch) + 1 if found.has_lost else tx.head.epoch
-        stopped = accept_log(tx, what, epoch, journal.stricter(stops, journal.stopped(tx), tx.now))
+        strictest = journal.stopped(tx)
+        for known in (stops, *map(journal.read, others)):
+            strictest = journal.stricter(known, strictest, tx.now)
+        stopped = accept_log(tx, what, epoch, strictest)
         if (token := mend(tx)) is not None:  # in its file before the commit: should that fail, accepting makes another
             write_private(folder / OWNER_TOKEN, f"{token}\n")
         tx.end()  # which amends the newest entry
@@ -86,13 +100,8 @@ def accept(
         return tx.head, stopped, prepare_seal(folder, seals, tx.head, now, why, what), what
 
     try:
-        with closing(connect_writer(folder / DATABASE)) as connection:
-            migrate(connection, now)
-            clock = saved_clock(connection, lambda: now)
-            context = Context(sqlite_statements(), settings, secrets.token_bytes, clock)
-            head, stopped, sealer, what = in_one_transaction(connection, context, work)
-            connection.execute(context.statements["checkpoint_and_cut"]).fetchall()
-    except sqlite3.Error as error:
+        head, stopped, sealer, what = stopped_room(folder, settings).change(now, work)
+    except StorageError as error:
         raise AcceptError(f"The database cannot be written: {error}.", restore_command(folder)) from error
     sealer.settle(head, now)
     return Accepted(what, head.epoch, head.seq, head.hash, stopped)
@@ -101,19 +110,19 @@ def accept(
 def look(folder: Path, settings: Settings) -> Contradiction | None:
     """What contradicts the folder's room; None if nothing does. Changes nothing. Raises AcceptError, FolderError."""
     seals, stops = read_seals(folder), journal.read(folder)
-    context = Context(sqlite_statements(), settings, secrets.token_bytes)
     seen: list[Contradiction | None] = []
 
     def vouch(tx: Reading | None) -> str | None:
         seen.append(None if tx is None else _contradiction(folder, seals, stops, tx))
         return "it holds no room" if tx is None else None
 
+    room = stopped_room(folder, settings)
     try:
-        damage = find_damage(folder / DATABASE, context, vouch).damage
-    except sqlite3.Error as error:
+        damage = room.look(vouch)
+    except StorageError as error:
         damage = str(error)
     if damage is not None:
-        raise AcceptError(f"{folder / DATABASE} cannot be accepted: {damage}.", restore_command(folder))
+        raise AcceptError(f"{room.place} cannot be accepted: {damage}.", restore_command(folder))
     return seen[0]
 
 

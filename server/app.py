@@ -79,21 +79,28 @@ ChooseEngine = Callable[[Path, MakeContext, CarryOut], Store]
 """Makes the store of a folder's room; it is not open yet."""
 
 
-def engine_of(settings: Settings) -> ChooseEngine:
-    """The engine that the settings name. Engines are chosen here, and nowhere else. Raises FolderError."""
+def postgres_address(settings: Settings) -> Any:
+    """The address of PostgreSQL that the settings name; None if the room is in a file. Raises FolderError."""
     if not settings.database.get_secret_value():
-        return sqlite_engine
+        return None
     try:
         from teamroom.server.store.postgres.address import Address, AddressError
-        from teamroom.server.store.postgres.store import PostgresStore
     except ImportError:
         raise data_folder.FolderError(
             "A room in PostgreSQL needs psycopg. Install it with: pip install 'teamroom[postgres]'"
         ) from None
     try:
-        address = Address.parse(settings.database.get_secret_value())
+        return Address.parse(settings.database.get_secret_value())
     except AddressError as error:
         raise data_folder.FolderError(f"The setting database is no address of PostgreSQL: {error}.") from None
+
+
+def engine_of(settings: Settings) -> ChooseEngine:
+    """The engine that the settings name. Engines are chosen here, and nowhere else. Raises FolderError."""
+    address = postgres_address(settings)
+    if address is None:
+        return sqlite_engine
+    from teamroom.server.store.postgres.store import PostgresStore
 
     def postgres_engine(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> Store:
         if (folder / data_folder.DATABASE).exists():
@@ -470,14 +477,20 @@ class Room:
         It may be called again, or before `open`.
         """
         does_seal = self.servers.does(SEAL_DUTY)
-        if self.store.is_writing:
-            await self.door.write_refused_calls()
-            await self.servers.leave()
-            with contextlib.suppress(Refusal, StorageError):
-                await self.door.act_as_room(Writing.save_clock)
-        await self.store.close()
-        if does_seal:
-            self.seal(stops=True)
+        try:
+            if self.store.is_writing:
+                await self._say_goodbye()
+        finally:  # a fault in the last acts must not keep the process
+            await self.store.close()
+            if does_seal:
+                self.seal(stops=True)
+
+    async def _say_goodbye(self) -> None:
+        """The last acts of this server."""
+        await self.door.write_refused_calls()
+        await self.servers.leave()
+        with contextlib.suppress(Refusal, StorageError):
+            await self.door.act_as_room(Writing.save_clock)
 
 
 def _offered() -> dict[str, Offered]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from teamroom.server.http.connections import Connections
-from teamroom.server.store.engine import InOneFile, StorageError, Store
+from teamroom.server.store.engine import InOneFile, Shared, StorageError, Store
 from teamroom.server.store.folder import SEAL
 from teamroom.server.store.rows.control import StandingCount
 from teamroom.server.store.rows.head import ReadHead
@@ -33,6 +33,11 @@ async def gauges(
 def _running(store: Store, bus: Bus, push: Push, connections: Connections) -> Iterator[Metric]:
     yield gauge("teamroom_acts_waiting", "Acts waiting for the writer.", store.waiting)
     yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
+    yield CounterMetricFamily("teamroom_acts_committed", "Acts in these commits.", store.acts_committed)
+    yield CounterMetricFamily("teamroom_lock_wait_seconds", "Waits for the room's one lock.", store.lock_seconds)
+    lost, is_cut_off = (store.lost_messages, store.is_cut_off) if isinstance(store, Shared) else (0, False)
+    yield CounterMetricFamily("teamroom_nudges_lost", "Lost messages of other servers.", lost)
+    yield gauge("teamroom_cut_off", "Whether the database does not answer.", is_cut_off)
     yield gauge("teamroom_calls_waiting", "Calls waiting for a wake.", bus.waiting_calls)
     yield gauge("teamroom_listeners", "Streams and sessions that receive pushes.", push.count)
     yield gauge("teamroom_connections", "Open connections.", len(connections.open))
@@ -62,6 +67,11 @@ def _stored(tx: Reading) -> list[Metric]:
         gauge("teamroom_readable", "Whether the database can be read.", 1),
         gauge("teamroom_log_entries", "The number of the last entry of the log.", head.seq),
         gauge("teamroom_epoch", "The room's epoch: 1, plus 1 for each restore.", head.epoch),
+        gauge(
+            "teamroom_supervisor_lag_seconds",
+            "Seconds since the oldest duty that waits became due.",
+            max(tx.now - (tx.value(float, "next_due") or tx.now), 0),
+        ),
         gauge("teamroom_notices_held", "Notices that are not in a letter yet.", tx.number("count_notices_held")),
         gauge("teamroom_deliveries_waiting", "Deliveries still pending.", tx.number("count_deliveries")),
         labelled(

@@ -137,7 +137,7 @@ class ToolServer:
         reply = await self._run(tool, caller, arguments, request_id, origin, confirmation)
         if isinstance(tool.does, Read) and tool.does.is_shared and origin.name is None and understood.is_plain:
             return self._shared(tool, reply, understood)
-        words, data = _render(tool, reply, understood)
+        words, data = render_reply(tool, reply, understood)
         brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
@@ -149,7 +149,7 @@ class ToolServer:
         known = self._results.get(id(reply))
         if known is not None and known[0] is reply:
             return known[1]
-        result = SharedResult(_result(*_render(tool, reply, understood)))
+        result = SharedResult(_result(*render_reply(tool, reply, understood)))
         self._results[id(reply)] = reply, result
         if len(self._results) > KEPT_REPLIES:
             self._results.popitem(last=False)
@@ -168,7 +168,7 @@ class ToolServer:
             if request_id is not None:
                 require_request_id(request_id)
             reply = await self._run(tool, caller, understood.arguments, request_id, Origin(None, None), None)
-            return _render(tool, reply, understood)
+            return render_reply(tool, reply, understood)
         except Refusal as refusal:
             self._door.note_refused(caller, _known_name(name), refusal)
             raise
@@ -224,7 +224,7 @@ def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:
     return {"content": content, "structuredContent": data, "isError": is_error, "resultType": "complete"}
 
 
-def _render(tool: Tool, reply: Any, understood: Understood) -> tuple[str, dict[str, Any]]:
+def render_reply(tool: Tool, reply: Any, understood: Understood) -> tuple[str, dict[str, Any]]:
     """A reply in words and as data."""
     words, data = tool.text(reply), reply.model_dump(mode="json", by_alias=True)
     for lines, more in additions(tool, reply, understood):

@@ -1,6 +1,7 @@
 """`teamroom seal`: shows the room's seal, and accepts a room that its seal contradicts."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from teamroom.clients.session.failure import FAILED, Failure
@@ -13,6 +14,7 @@ from teamroom.server.accept import accept as accept_room
 from teamroom.server.clock import rfc3339, wall_clock
 from teamroom.server.private import NotPrivateError
 from teamroom.server.record.backups import accept_command
+from teamroom.server.record.journal import JOURNAL
 from teamroom.server.record.seal import read_seals
 from teamroom.server.settings import SettingsError, load
 from teamroom.server.store.folder import FolderError, locked
@@ -40,13 +42,16 @@ def show(folder: Path, as_json: bool) -> int:
     return 0 if what is None else FAILED
 
 
-def accept(folder: Path, as_json: bool) -> int:
+def accept(folder: Path, as_json: bool, is_restored: bool = False, others: Sequence[Path] = ()) -> int:
     """Accept the folder's room as it is; returns the exit code. Raises Failure, also if the room is running."""
     try:
         if not folder.is_dir():
             raise Failure(f"There is no folder {folder}.", "Name the room's folder with --data.")
+        for other in others:
+            if not (other / JOURNAL).exists():
+                raise Failure(f"{other} has no {JOURNAL}.", "Name the data folders of the room's other servers.")
         with locked(folder, "accepting the log"), progress("Verifying") as (report,):
-            done = accept_room(folder, wall_clock(), load(folder), report)
+            done = accept_room(folder, wall_clock(), load(folder), report, is_restored=is_restored, others=others)
     except (AcceptError, FolderError, SettingsError, OSError) as error:
         raise _failure(error) from None
     _show(folder, done, as_json)

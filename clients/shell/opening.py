@@ -1,6 +1,7 @@
 """The room's server: start it, with or without a terminal, see how it is, and stop it."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -52,7 +53,8 @@ def up(
 ) -> None:
     """Start the room and serve it until Ctrl-C. The first run creates it."""
     place = Place(data)
-    for name, value in (("TEAMROOM_DATABASE", database), ("TEAMROOM_KEY_FILE", key_file)):
+    key_path = None if key_file is None else str(Path(key_file).absolute())  # a detached server starts elsewhere
+    for name, value in (("TEAMROOM_DATABASE", database), ("TEAMROOM_KEY_FILE", key_path)):
         if value is not None:
             os.environ[name] = value
     if detach:

@@ -43,6 +43,14 @@ def seal(
     accept: Annotated[
         bool, typer.Option("--accept", help="Accept the log as it is, although the seal contradicts it.")
     ] = False,
+    restored: Annotated[
+        bool,
+        typer.Option("--restored", help="The same for a PostgreSQL database that you restored: a new epoch begins."),
+    ] = False,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option("--also", metavar="DIR", help="With --restored: the data folder of another server of the room."),
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -50,9 +58,10 @@ def seal(
     from teamroom.clients.local import seal
 
     place = Place(data)
-    if accept:
-        check_person(place.environment, "accept a log")
-    raise typer.Exit(seal.accept(place.folder, json) if accept else seal.show(place.folder, json))
+    if not (accept or restored):
+        raise typer.Exit(seal.show(place.folder, json))
+    check_person(place.environment, "accept a log")
+    raise typer.Exit(seal.accept(place.folder, json, restored, also or ()))
 
 
 @command(SECTION)

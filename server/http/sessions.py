@@ -171,7 +171,7 @@ class Sessions(StreamableHTTPSessionManager):
             if id_ in self._server_instances or self._task_group is None:
                 return
             self._make_way(owner)
-            session = self._make(id_, LINGER_SECONDS)
+            session = self.make(id_, LINGER_SECONDS)
             await self._task_group.start(self._run, session, version)
             self._register(session, owner)  # only now: others would find a session that cannot take requests yet
 
@@ -207,7 +207,7 @@ class Sessions(StreamableHTTPSessionManager):
         if requestor is None:
             return super()._admit_session(requestor)
         self._make_way(requestor)
-        session = self._make(self._ids.make(str(requestor["client_id"])), self.session_idle_timeout)
+        session = self.make(self._ids.make(str(requestor["client_id"])), self.session_idle_timeout)
         self._register(session, requestor)
         return session
 
@@ -217,7 +217,8 @@ class Sessions(StreamableHTTPSessionManager):
         if len(live) >= self._most_of_member:
             _end_unused(live)
 
-    def _make(self, id_: str, idle_seconds: float | None) -> StreamableHTTPServerTransport:
+    def make(self, id_: str, idle_seconds: float | None) -> StreamableHTTPServerTransport:
+        """A new session, which ends when nobody has called in it for so long."""
         return StreamableHTTPServerTransport(
             mcp_session_id=id_, security_settings=self.security_settings, idle_timeout=idle_seconds
         )

@@ -138,7 +138,7 @@ class ShortWay:
         is_plain = _is_plain({key: value for key, value in meta.items() if key not in envelope})
         if not is_modern or not is_plain or len(encoded := ENCODER.encode(envelope)) > ENVELOPE_CHARACTERS:
             return None
-        return call if _is_valid(encoded) else None
+        return call if is_valid(encoded) else None
 
     def _of_session(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
         id_, version = headers[b"mcp-session-id"].decode("latin-1"), headers.get(b"mcp-protocol-version")
@@ -169,7 +169,7 @@ class ShortWay:
 
 
 @lru_cache(maxsize=256)
-def _is_valid(envelope: str) -> bool:
+def is_valid(envelope: str) -> bool:
     """Whether the SDK accepts an envelope. It is asked once for each client, with what that client can do."""
     try:
         validate_client_request(METHOD, LATEST_MODERN_VERSION, {"name": "", "_meta": json.loads(envelope)})

@@ -181,16 +181,16 @@ class Transports:
         self._json = _Answers(
             server, json_response=True, security_settings=BEHIND_THE_GATE, max_request_body_size=limit
         )
-        self._sse = Sessions(server, settings, ids)
-        server.on_session = self._sse.note_connection
+        self.sessions = Sessions(server, settings, ids)
+        server.on_session = self.sessions.note_connection
         self.short_way = ShortWay(
-            server.call_tool, server.hear, lambda: server.server_info_stamp, self._sse, waiting_tools | asking_tools
+            server.call_tool, server.hear, lambda: server.server_info_stamp, self.sessions, waiting_tools | asking_tools
         )
         self._endings: set[asyncio.Task[None]] = set()
 
     def sessions_of(self, member: int) -> list[str]:
         """The ids of a member's sessions, the oldest first."""
-        return self._sse.of_member(str(member))
+        return self.sessions.of_member(str(member))
 
     def end_sessions(self, members: Set[int], killed: Set[int]) -> None:
         """End the sessions of killed members, after a grace period in which their open calls can say why."""
@@ -200,7 +200,7 @@ class Transports:
 
     def _terminate(self, sessions: list[str]) -> None:
         for id_ in sessions:
-            if (transport := self._sse.find(id_)) is not None:
+            if (transport := self.sessions.find(id_)) is not None:
                 task = asyncio.get_running_loop().create_task(transport.terminate())
                 self._endings.add(task)
                 task.add_done_callback(self._endings.discard)
@@ -208,7 +208,7 @@ class Transports:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Serve as long as the block runs."""
-        async with self._json.run(), self._sse.run():
+        async with self._json.run(), self.sessions.run():
             yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -229,7 +229,7 @@ class Transports:
         # The SDK binds a session to this principal: another member's token gets 404 for it.
         scope["user"] = AuthenticatedUser(AccessToken(token="", client_id=str(caller.member), scopes=[]))
         scope["headers"] = [header for header in scope["headers"] if header[0] != LAST_EVENT_ID]
-        await self._sse.handle_request(scope, receive, send)
+        await self.sessions.handle_request(scope, receive, send)
 
     def _is_one_answer(self, scope: Scope) -> bool:
         if scope["method"] != "POST":

@@ -58,6 +58,10 @@ class BatchCommitter(ABC):
         self.damage: str | None = None
         """What is wrong with the database. Nothing is written to a damaged one."""
         self.commits = 0
+        self.acts = 0
+        """How many acts these commits held."""
+        self.lock_seconds = 0.0
+        """How long transactions took to begin, which is the wait for the room's one lock."""
         self.committed: Head | None = None
         self.last: Head | None = None
         """The head as this server last read or wrote it; None while there is none."""
@@ -135,7 +139,7 @@ class BatchCommitter(ABC):
         job: Job | None = first
         end = time.monotonic() + self._batch_seconds
         try:
-            opened = self._begin()
+            opened = self._timed_begin()
             head = opened.copy()
             while job is not None:
                 batch.append(job)
@@ -162,7 +166,7 @@ class BatchCommitter(ABC):
         """Run an act again, in a transaction without others."""
         job.clear()
         try:
-            opened = self._begin()
+            opened = self._timed_begin()
             head = opened.copy()
             self.run_act(job, head)
             self.commit([job], opened, head)
@@ -176,6 +180,14 @@ class BatchCommitter(ABC):
                 self.commit_alone(job)
             else:
                 self._fail(job, error)
+
+    def _timed_begin(self) -> Head:
+        """Begin a transaction, and count how long that takes."""
+        began = time.monotonic()
+        try:
+            return self._begin()
+        finally:
+            self.lock_seconds += time.monotonic() - began
 
     def run_act(self, job: Job, head: Head) -> None:
         """Run one act. `head` is changed in place, or restored if the act is undone."""

@@ -227,6 +227,16 @@ class Store(Transactions, Protocol):
         """How many transactions this process has committed since it opened the room."""
         ...
 
+    @property
+    def acts_committed(self) -> int:
+        """How many acts these transactions held."""
+        ...
+
+    @property
+    def lock_seconds(self) -> float:
+        """How long they took to begin, in all: the wait for the room's one lock."""
+        ...
+
 
 @runtime_checkable
 class Shared(Protocol):

@@ -41,7 +41,7 @@ class ReadsStandingEarly(Session):
         found = super().execute(sql, parameters)
         if sql == postgres_statements()["principal"]:
             rows = found.fetchall()
-            found._rows, found._at = self.seen.setdefault(parameters["token"], rows), 0
+            found.loaded, found.at = self.seen.setdefault(parameters["token"], rows), 0
         return found
 
     def look(self) -> None:

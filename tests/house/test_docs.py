@@ -36,7 +36,10 @@ REGENERATE = "python -m tests.support.generated writes the pages"
 PARSERS: dict[str, Callable[[str], Any]] = {"json": json.loads, "toml": tomllib.loads, "yaml": yaml.safe_load}
 
 OF_OTHERS = frozenset(
-    {"bearer_token_env_var", "include_instructions", "mcp_servers", "scrape_configs", "tool_error_behavior"}
+    {
+        *("bearer_token_env_var", "include_instructions", "lock_timeout", "mcp_servers", "pg_dump", "scrape_configs"),
+        "tool_error_behavior",
+    }
 )
 """Names that belong to other programs."""
 

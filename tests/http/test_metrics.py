@@ -5,6 +5,7 @@ import re
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import house
 from tests.support.raw import MODERN
 from tests.support.rooms import RunningRoom
@@ -48,7 +49,11 @@ async def test_gauges_are_read_from_the_current_state(room: RunningRoom) -> None
     assert found["teamroom_members standing=paused"] == 1
     assert found["teamroom_log_entries"] == room.entries()[-1]["seq"]
     assert found["teamroom_commits_total"] >= 3
+    assert found["teamroom_acts_committed_total"] >= found["teamroom_commits_total"]
+    assert found["teamroom_lock_wait_seconds_total"] > 0
+    assert 0 <= found["teamroom_supervisor_lag_seconds"] < BOUND_SECONDS
     assert found["teamroom_database_bytes"] > 0
+    assert found["teamroom_nudges_lost_total"] == found["teamroom_cut_off"] == 0
     assert found["teamroom_connections"] >= 1
     assert found["teamroom_readable"] == 1
     await owner("post_message", text="one more")

@@ -18,13 +18,13 @@ from starlette.types import Scope, Send
 
 from teamroom.tools.serve import ASKING_TOOLS, TOOLS, WAITING_TOOLS
 from tests.support.bad_arguments import NASTY
-from tests.support.promises import promise
+from tests.support.promises import house
 from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, LEGACY, Answer, Raw, message, modern_headers, posted
 from tests.support.room_in_thread import RoomInThread, room_in_thread
 from tests.support.rooms import Time
 
-pytestmark = promise("IF1")
+pytestmark = house
 
 NOW = 1_795_000_000.0
 PORT = b"127.0.0.1:PORT"
@@ -130,15 +130,15 @@ def _without_short_way(room: RoomInThread) -> None:
 
 def _answer_older_clients_with_one_body(room: RoomInThread) -> None:
     """Let the SDK answer an older client as the short way does: with JSON, and not with a stream."""
-    sessions = room.transports._sse
-    make = sessions._make
+    sessions = room.transports.sessions
+    make = sessions.make
 
     def make_json(id_: str, idle_seconds: float | None) -> StreamableHTTPServerTransport:
         made = make(id_, idle_seconds)
         made.is_json_response_enabled = True
         return made
 
-    sessions._make = make_json  # type: ignore[method-assign]
+    sessions.make = make_json  # type: ignore[method-assign]
 
 
 def _count_short(room: RoomInThread, twins: Twins) -> None:
@@ -333,7 +333,7 @@ def test_headers_are_judged_as_the_sdk_does(twins: Twins) -> None:
 
 def test_a_short_way_that_trusts_every_envelope_is_found(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> None:
     """The twin: the corpus tells a careless short way from the SDK."""
-    monkeypatch.setattr("teamroom.server.http.short._is_valid", lambda envelope: True)
+    monkeypatch.setattr("teamroom.server.http.short.is_valid", lambda envelope: True)
     differ = [meta for meta in ENVELOPES if len(set(twins.modern(call("who", {}, meta=meta)))) > 1]
     assert len(differ) >= 5
 
@@ -351,7 +351,7 @@ def test_a_fault_is_answered_as_the_sdk_does(twins: Twins, monkeypatch: pytest.M
     def broken(*_: Any) -> str:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("teamroom.tools.serve._render", broken)
+    monkeypatch.setattr("teamroom.tools.serve.render_reply", broken)
     for room in twins.rooms:
         room.look(lambda running: setattr(running.room.faults, "report", lambda what: "a fault"))
     answer = twins.same(twins.modern(call("heartbeat", {}), "heartbeat"))

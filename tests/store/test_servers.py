@@ -10,6 +10,7 @@ import pytest
 
 from teamroom.server.record.chain import Verifier
 from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY
+from tests.http.test_metrics import metrics
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import POSTGRES
 from tests.support.postgres import NAME_FILE
@@ -192,6 +193,24 @@ async def test_a_member_gets_no_more_from_two_servers_than_from_one(database: Pa
                 _, _, refused = await members[number % 2].said("post_message", text=f"{number}")
                 done += not refused
             assert 20 <= done <= 24
+
+
+@house
+async def test_each_server_counts_its_own_acts_and_both_show_the_rooms_log(
+    two: tuple[RunningRoom, RunningRoom],
+) -> None:
+    _, second = two
+    before = [(await metrics(room))["teamroom_acts_committed_total"] for room in two]
+    builder = await second.connect("builder")
+    for number in range(5):
+        await builder("post_message", text=f"{number}")
+    here, there = [await metrics(room) for room in two]
+    assert here["teamroom_log_entries"] == there["teamroom_log_entries"]
+    assert there["teamroom_acts_committed_total"] - before[1] >= 5
+    assert here["teamroom_acts_committed_total"] - before[0] < 5
+    assert here["teamroom_cut_off"] == there["teamroom_cut_off"] == 0
+    assert "teamroom_nudges_lost_total" in there
+    assert "teamroom_database_bytes" not in there
 
 
 @promise("LOG3")

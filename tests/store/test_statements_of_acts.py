@@ -66,7 +66,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return execute
 
     monkeypatch.setattr(SteppedConnection, "execute", noting(SteppedConnection.execute, False))
-    monkeypatch.setattr(Committer, "_execute", noting(Committer._execute, True))
+    monkeypatch.setattr(Committer, "run_named", noting(Committer.run_named, True))
     return found
 
 

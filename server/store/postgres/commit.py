@@ -193,6 +193,7 @@ class Committer(BatchCommitter):
             log.warning("the connection was lost in a commit, which took place: %s", error)
         self.last = head.copy()
         self.commits += 1
+        self.acts += len(batch)
         self._write_down(batch)
         if head != opened:
             self.committed = head.copy()

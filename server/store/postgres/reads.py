@@ -33,7 +33,7 @@ T = TypeVar("T")
 SMALL_READERS = 2
 """Connections of an event loop for small reads."""
 
-SMALL_READ_SECONDS = 0.25
+SMALL_READ_SECONDS = 1.0
 """How long a small read may take before it counts as a large one."""
 
 

@@ -47,12 +47,12 @@ class Number(Loader):
 class Rows:
     """The outcome of a statement."""
 
-    __slots__ = ("_at", "_result", "_rows", "_transformer")
+    __slots__ = ("_result", "_transformer", "at", "loaded")
 
     def __init__(self, result: pq.abc.PGresult, transformer: Any) -> None:
         self._result, self._transformer = result, transformer
-        self._rows: list[tuple[Any, ...]] | None = None
-        self._at = 0
+        self.loaded: list[tuple[Any, ...]] | None = None
+        self.at = 0
 
     @property
     def rowcount(self) -> int:
@@ -68,20 +68,20 @@ class Rows:
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row, or None."""
         rows = self._load()
-        self._at += 1
-        return rows[self._at - 1] if self._at <= len(rows) else None
+        self.at += 1
+        return rows[self.at - 1] if self.at <= len(rows) else None
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """All rows that are left."""
-        rows, at = self._load(), self._at
-        self._at = len(rows)
+        rows, at = self._load(), self.at
+        self.at = len(rows)
         return rows[at:]
 
     def _load(self) -> list[tuple[Any, ...]]:
-        if self._rows is None:
+        if self.loaded is None:
             self._transformer.set_pgresult(self._result)
-            self._rows = self._transformer.load_rows(0, self._result.ntuples, tuple)
-        return self._rows
+            self.loaded = self._transformer.load_rows(0, self._result.ntuples, tuple)
+        return self.loaded
 
 
 class Session:

@@ -205,6 +205,16 @@ class PostgresStore:
         return self.committer.commits
 
     @property
+    def acts_committed(self) -> int:
+        """How many acts these batches held."""
+        return self.committer.acts
+
+    @property
+    def lock_seconds(self) -> float:
+        """How long the writer waited for the room's one lock, in all."""
+        return self.committer.lock_seconds
+
+    @property
     def committed(self) -> Head | None:
         """The head as of the last commit that moved it, of this server or of one whose entries it has checked."""
         return self.committer.committed

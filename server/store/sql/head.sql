@@ -41,7 +41,7 @@ update due set at = at - :moved where rule = 'digest'
 update due set at = :now where rule = 'notice' and at > :now
 
 -- name: look_at_letters_again
-update delivery set next_at = :now where state = 'pending' and next_at > :now + 3600
+update delivery set next_at = :now where state = 'pending' and next_at - 3600 > :now
 
 -- name: create_migrations
 create table if not exists migration (number integer primary key, name text not null, applied_at double precision not null)

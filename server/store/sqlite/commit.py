@@ -76,13 +76,13 @@ class Committer(BatchCommitter):
     def open(self) -> None:
         """Connect. Raises sqlite3.Error."""
         self.connection = connect_writer(self._path)
-        row = self._execute("lock_head").fetchone()
+        row = self.run_named("lock_head").fetchone()
         self.last = None if row is None else Head(**row)
         if self.vouched is not None and (self.last is None or not _is_at(self.last, self.vouched)):
             self.damage = CHANGED
         self.stepped = SteppedConnection(self.connection, self.context.settings.act_steps)
-        self._page_bytes = self._execute("page_size").fetchone()["page_size"]
-        self._gives_space_back = self._execute("how_space_is_given_back").fetchone()[0] == INCREMENTALLY
+        self._page_bytes = self.run_named("page_size").fetchone()["page_size"]
+        self._gives_space_back = self.run_named("how_space_is_given_back").fetchone()[0] == INCREMENTALLY
 
     def close(self) -> None:
         """Checkpoint, and disconnect."""
@@ -117,20 +117,21 @@ class Committer(BatchCommitter):
         finally:
             self.stepped.end()
         if self.stepped.has_written:
-            self._execute("release")
+            self.run_named("release")
         job.effects, job.seq = tx.effects, head.seq
 
     def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         """Save the head, and commit; `opened` is the head as the transaction found it."""
         if head.messages != opened.messages:  # once a batch: the search index writes a segment at each savepoint
-            self._execute("index_messages", {"after": opened.messages})
+            self.run_named("index_messages", {"after": opened.messages})
         if self._has_unindexed or any(job.effects is not None and BOARD in job.effects.changed for job in batch):
             self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
-            self._execute("save_head", head.values())
-        self._execute("commit")
+            self.run_named("save_head", head.values())
+        self.run_named("commit")
         self.last = head.copy()
         self.commits += 1
+        self.acts += len(batch)
         self.changes += 1
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
@@ -140,11 +141,11 @@ class Committer(BatchCommitter):
 
     def _index_tasks(self, new: int) -> None:
         """Index the tasks whose words are new: those that this batch made, and some more. Later commits go on."""
-        self._has_unindexed = new > 0 or self._execute("has_unindexed_task").fetchone() is not None
+        self._has_unindexed = new > 0 or self.run_named("has_unindexed_task").fetchone() is not None
         if self._has_unindexed:
             bound = {"limit": new + INDEXED_TASKS}
-            self._execute("index_tasks", bound)
-            self._execute("note_indexed_tasks", bound)
+            self.run_named("index_tasks", bound)
+            self.run_named("note_indexed_tasks", bound)
 
     def is_checkpoint_due(self) -> bool:
         """Whether the size of the write-ahead log, or the space of the disk, calls for a checkpoint now."""
@@ -155,7 +156,7 @@ class Committer(BatchCommitter):
         if not self._reserve.has_room_for(self._growth()):
             return
         try:
-            found = self._execute(how).fetchone()
+            found = self.run_named(how).fetchone()
             if found["checkpointed"] < found["log"]:
                 self._was_log_held = True
                 self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS
@@ -179,11 +180,11 @@ class Committer(BatchCommitter):
 
     def _index_left(self) -> bool:
         """Index some tasks that earlier commits left; returns whether there were any."""
-        if self.damage is not None or self._execute("has_unindexed_task").fetchone() is None:
+        if self.damage is not None or self.run_named("has_unindexed_task").fetchone() is None:
             return False
-        self._execute("begin_write")
+        self.run_named("begin_write")
         self._index_tasks(0)
-        self._execute("commit")
+        self.run_named("commit")
         self.changes += 1
         return True
 
@@ -200,7 +201,7 @@ class Committer(BatchCommitter):
         """Give some free pages at the end of the file back to the disk; returns whether there were any to give."""
         if not self._gives_space_back:
             return False
-        free, pages = (int(self._execute(name).fetchone()[0]) for name in ("free_pages", "page_count"))
+        free, pages = (int(self.run_named(name).fetchone()[0]) for name in ("free_pages", "page_count"))
         if free - RETURNED_PAGES < pages // KEPT_SHARE:
             return False
         self.connection.executescript(self._statements["return_pages"])  # `execute` would take one step, for one page
@@ -240,7 +241,7 @@ class Committer(BatchCommitter):
         for name, is_merging in list(self._untidy.items()):
             before = self.connection.total_changes
             pages = MERGED_PAGES if is_merging else -MERGED_PAGES  # a negative number begins a merge of everything
-            self._execute(name, {"pages": pages})
+            self.run_named(name, {"pages": pages})
             if self.connection.total_changes - before >= MERGED_CHANGES:
                 self._untidy[name] = True
             else:
@@ -248,11 +249,11 @@ class Committer(BatchCommitter):
 
     def _cut_log(self) -> bool:
         """Cut the write-ahead log to nothing, without waiting for a reader; returns whether it is cut."""
-        self._execute("wait_never")
+        self.run_named("wait_never")
         try:
-            return not self._execute("checkpoint_and_cut").fetchone()["busy"]
+            return not self.run_named("checkpoint_and_cut").fetchone()["busy"]
         finally:
-            self._execute("wait_for_locks")
+            self.run_named("wait_for_locks")
 
     def _log_bytes(self) -> int:
         try:
@@ -263,8 +264,8 @@ class Committer(BatchCommitter):
     def _begin(self) -> Head:
         if self.damage is not None:
             raise DamagedError(self.damage)
-        self._execute("begin_write")
-        row = self._execute("lock_head").fetchone()
+        self.run_named("begin_write")
+        row = self.run_named("lock_head").fetchone()
         head = None if row is None else Head(**row)
         if head is None or (self.last is not None and head != self.last):
             self.damage = CHANGED
@@ -283,18 +284,18 @@ class Committer(BatchCommitter):
 
     def _mark(self) -> None:
         """Begin the savepoint of an act."""
-        self._execute("savepoint")
+        self.run_named("savepoint")
 
     def _undo(self, head: Head, before: Head) -> None:
         if self.stepped.has_written:
-            self._execute("undo")
-            self._execute("release")
+            self.run_named("undo")
+            self.run_named("release")
         head.restore(before)
 
     def _abandon(self) -> None:
         if self.connection.in_transaction:
             try:
-                self._execute("rollback")
+                self.run_named("rollback")
             except sqlite3.Error:
                 log.exception("the rollback failed")
 
@@ -309,12 +310,13 @@ class Committer(BatchCommitter):
     def _growth(self) -> int:
         """The bytes by which the next checkpoint makes the database file longer; 0 if they are not known."""
         try:
-            pages = self._execute("page_count").fetchone()["page_count"]
+            pages = self.run_named("page_count").fetchone()["page_count"]
             return int(pages * self._page_bytes - os.stat(self._path).st_size)
         except (sqlite3.Error, OSError):
             return 0
 
-    def _execute(self, name: str, parameters: dict[str, Any] | None = None) -> sqlite3.Cursor:
+    def run_named(self, name: str, parameters: dict[str, Any] | None = None) -> sqlite3.Cursor:
+        """Run a statement of the commit itself, by its name."""
         return self.connection.execute(self._statements[name], parameters or {})
 
 

@@ -177,6 +177,16 @@ class SqliteStore:
         return self.committer.commits
 
     @property
+    def acts_committed(self) -> int:
+        """How many acts these batches held."""
+        return self.committer.acts
+
+    @property
+    def lock_seconds(self) -> float:
+        """How long the writer waited for the room's one lock, in all."""
+        return self.committer.lock_seconds
+
+    @property
     def changes(self) -> int:
         """How many transactions have changed what reads find."""
         return self.committer.changes
