@@ -37,6 +37,13 @@ PUBLIC_HOST = r"[A-Za-z0-9.:\[\]-]+"
 PUBLIC_PATH = r"(/[A-Za-z0-9._~-]+)*/?"
 """The host and the path of a public address: plain ones, which no proxy writes otherwise."""
 
+HOST = r"(?:\[[^\]@/?#]*\]|[^\[\]@/?#:,]*)(?::[0-9]+)?"
+ADDRESS = re.compile(
+    rf"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^@/?#:]*)(?::[^@/?#]*)?@)?(?P<place>{HOST}(?:,{HOST})*(?:/[^@?#]*)?)"
+    r"(?:\?[^@#]*)?"
+)
+"""The parts of a database's address, of which the password and the options are never shown."""
+
 TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
 
 
@@ -59,11 +66,12 @@ def _database(address: SecretStr) -> SecretStr:
 
 def without_password(address: SecretStr) -> str:
     """The address of a database as people may see it: who, where and which one."""
-    parts = urlsplit(address.get_secret_value())
-    if not parts.scheme:
-        return ""
-    user, _, host = parts.netloc.rpartition("@")
-    return f"{parts.scheme}://{user.partition(':')[0]}{'@' if user else ''}{host}{parts.path}"
+    text = address.get_secret_value()
+    found = ADDRESS.fullmatch(text)
+    if found is None:  # what is wrong may be in the password
+        return "postgresql://…" if text else ""
+    user = "" if found["user"] is None else f"{found['user']}@"
+    return f"{found['scheme']}{user}{found['place']}"
 
 
 class ByName(dict[str, Any]):

@@ -1,5 +1,6 @@
 """A room in PostgreSQL as a person starts it: `teamroom up --database`, further servers, and what is never shown."""
 
+import contextlib
 import shutil
 import socket
 from collections.abc import Iterator
@@ -93,3 +94,19 @@ def test_a_password_in_an_address_is_never_shown(tmp_path: Path) -> None:
     with pytest.raises(AddressError, match="%40") as wrong:
         Address.parse(f"postgresql://teamroom:first@{SECRET}@host/room")
     assert SECRET not in str(wrong.value)
+
+
+@promise("ID4")
+@pytest.mark.parametrize("before", ["", "a/", "a?", "a#", "a@", "[", "1/", "a:"])
+def test_a_password_with_signs_of_an_address_is_never_shown(before: str) -> None:
+    text = f"postgresql://teamroom:{before}{SECRET}@host/room"
+    assert SECRET not in shown("database", Settings(database=text).database)
+    with contextlib.suppress(AddressError):
+        assert SECRET not in str(Address.parse(text))
+
+
+@house
+@pytest.mark.parametrize("place", ["db/room", "teamroom@db:5432/room", "one@[::1]:5432,two:1/room", "/room"])
+def test_an_address_without_a_password_is_shown_as_it_is(place: str) -> None:
+    address = f"postgresql://{place}"
+    assert shown("database", Settings(database=f"{address}?options=-csearch_path%3Da").database) == address

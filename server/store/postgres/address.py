@@ -37,8 +37,8 @@ class Address:
             given = conninfo_to_dict(text)
         except ProgrammingError:
             raise AddressError("it is not of the form postgresql://USER@HOST:PORT/DATABASE") from None
-        if "@" in str(given.get("host") or ""):  # part of a password, which would be shown as the host
-            raise AddressError("a password with @ must have %40 in its place")
+        if any("@" in str(given.get(name) or "") for name in ("host", "dbname")):  # part of a password, shown as these
+            raise AddressError("a password with @ or / must have %40 or %2F in its place")
         return cls(make_conninfo(**{**DEFAULTS, **given}))
 
     def __str__(self) -> str:
