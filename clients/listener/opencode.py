@@ -20,13 +20,16 @@ exec 3<&0
 "$@" 3<&- </dev/null &
 harness=$!
 (read -r line <&3; kill "$harness") >/dev/null 2>&1 &
+guard=$!
 wait "$harness"
 code=$?
+kill "$guard" 2>/dev/null
 [ "$code" -le 128 ] || kill -"$((code - 128))" "$$"
 exit "$code"
 """
 """A script that runs a server and ends it once the standard input of the script ends: with its listener, however that
-was ended. OpenCode's server reads no standard input, so it would run on.
+was ended. OpenCode's server reads no standard input, so it would run on. Once the server has ended, nothing waits to
+end it: its number may soon be that of another process.
 """
 
 ADDRESS = re.compile(rb"listening on (http://127\.0\.0\.1:[0-9]+)\s*")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -356,6 +357,16 @@ def test_without_its_guard_a_server_that_reads_nothing_would_run_on(tmp_path: Pa
             lived[name] = lives(number)
             server.kill()
     assert lived == {"guarded": False, "bare": True}
+
+
+def test_nothing_waits_to_end_a_server_that_has_ended() -> None:
+    words = Opencode(allows_room=False).words([sys.executable, "-c", "raise SystemExit(3)"], None)
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as server:
+        assert server.wait(EVENT_SECONDS) == 3
+        assert server.stdin is not None
+        held = select.poll()
+        held.register(server.stdin, 0)  # which reports only that nobody can read any longer
+        assert held.poll(EVENT_SECONDS * 1000)
 
 
 @dataclass
