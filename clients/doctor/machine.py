@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.local.snapshot import settings_of
 from teamroom.clients.session.place import OWNER_TOKEN, Place, agents_session
 
 WAL_RESET_FIXED = ((3, 44, 6), (3, 50, 7), (3, 51, 3))
@@ -46,7 +47,9 @@ INTERPRETERS = ("node", "bun", "deno", "python")
 
 
 def check_sqlite(place: Place) -> Iterator[Finding]:
-    """Check that Python's SQLite is free of a bug that can damage a database."""
+    """Check that Python's SQLite is free of a bug that can damage a database, where the room is in a file."""
+    if settings_of(place.folder).database.get_secret_value():
+        return
     version = sqlite3.sqlite_version
     if has_wal_reset_fix(sqlite3.sqlite_version_info):
         yield Finding("ok", "sqlite", f"SQLite {version}.")

@@ -4,6 +4,7 @@ import os
 import shlex
 from pathlib import Path
 
+from teamroom.clients.local.snapshot import require_file
 from teamroom.clients.session.failure import USAGE, Failure
 from teamroom.clients.session.program import own_name
 from teamroom.clients.session.progress import progress
@@ -16,13 +17,12 @@ from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, Backup, Backup
 from teamroom.server.restore import Restored, RestoreError
 from teamroom.server.restore import restore as restore_backup
 from teamroom.server.settings import SettingsError, load
-from teamroom.server.store.folder import CONTENTS, DATABASE, FolderError, locked, make_private
+from teamroom.server.store.folder import CONTENTS, FolderError, locked, make_private
 
 
 def backup(folder: Path, into: Path | None, as_json: bool) -> int:
     """Back up the folder's room, which may be running; returns the exit code. Raises Failure."""
-    if not (folder / DATABASE).exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: `teamroom up`")
+    require_file(folder, "Back the database up with PostgreSQL's own tools, as docs/postgresql.md shows.")
     try:
         kept = load(folder).backups_kept
         with progress("Copying", "Verifying") as (copying, verifying):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from teamroom.clients.local.demo.mark import MARK
 from teamroom.clients.local.findings import Finding
+from teamroom.clients.local.snapshot import settings_of
 from teamroom.clients.session.place import MEMBERS, OWNER_TOKEN, TOKENS, Place
 from teamroom.clients.session.spans import span
 from teamroom.server.announcement import SERVER
@@ -48,7 +49,8 @@ def check_folder(place: Place) -> Iterator[Finding]:
         return
     found = list(filter(None, _judged(where)))
     yield from found
-    for path in (where / DATABASE, where / KEY):
+    is_in_file = not settings_of(where).database.get_secret_value()
+    for path in (where / DATABASE, where / KEY) if is_in_file else ():
         if not path.exists():
             yield Finding("problem", "folder", f"{path} is missing.", "Put back a copy of the folder.")
     if not found:
@@ -131,6 +133,8 @@ def _runs(process: int) -> bool:
 
 def check_backups(place: Place) -> Iterator[Finding]:
     """Check the age of the newest verified backup, and that it has not changed since."""
+    if settings_of(place.folder).database.get_secret_value():
+        return  # PostgreSQL's own tools make them, where the room cannot see them
     into = place.folder / BACKUPS
     make = f"To create one, run: teamroom backup --data {shlex.quote(str(place.folder))}"
     found = backups(into)

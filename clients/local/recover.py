@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from teamroom.clients.local.snapshot import require_file, settings_of
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import NOT_AUTHORISED, Failure, UnreachableError, refusal
 from teamroom.clients.session.place import OWNER_TOKEN, Place, agents_session
@@ -18,7 +19,7 @@ from teamroom.server.record.backups import restore_command
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import SettingsError, load
 from teamroom.server.store.engine import StorageError
-from teamroom.server.store.folder import DATABASE, FolderError, locked
+from teamroom.server.store.folder import FolderError, locked
 
 CODE_BYTES = 32
 
@@ -38,8 +39,8 @@ def recover(place: Place, name: str | None) -> dict[str, Any]:
             NOT_AUTHORISED,
         )
     folder = place.folder
-    if not (folder / DATABASE).exists():
-        raise Failure(f"There is no room in {folder}.", "Name its folder with --data, or create a room: `teamroom up`")
+    if not settings_of(folder).database.get_secret_value():
+        require_file(folder)
     try:
         done = _of_stopped(folder, name) or _of_running(place, name)
     except NotPrivateError as error:

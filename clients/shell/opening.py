@@ -89,6 +89,12 @@ def _show_opened(
     print("Press Ctrl-C to stop the room.", flush=True)
 
 
+NO_TOKEN = (
+    "The room's first server has the owner's token. Copy it into owner.token here to use the shell on this machine."
+)
+"""What is said where another server of the room made it."""
+
+
 def _opened_text(url: str, members_url: str, new_owner: str | None, former_url: str | None, place: Place) -> str:
     token_file, here, teamroom = place.folder / OWNER_TOKEN, place.as_option, own_name()
     made = f"This run created the room. Its owner is @{new_owner}.\n" if new_owner else ""
@@ -98,8 +104,10 @@ another program can take the old one, and then gets their tokens.
 """
     if members_url != url:
         made += f"Members reach it at {members_url}\n"
+    has_token = token_file.exists()
+    token = f"The owner's token is in {token_file}; only your user can read it." if has_token else NO_TOKEN
     return f"""The room is open at {url}
-{made}The owner's token is in {token_file}; only your user can read it.
+{made}{token}
 
 Add an agent. Its token is shown once:
   {teamroom} enroll builder{here}

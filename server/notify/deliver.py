@@ -80,7 +80,7 @@ class Deliverer:
         self._door, self._store, self._watch = door, store, watch
         self._settings, self._metrics, self._send = settings, metrics, send
         self._addresses = addresses
-        self._steps = watch.steps
+        self._steps = self._steps_seen = watch.steps
         self._nudged = asyncio.Event()
         self._at_work: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._hanging: set[tuple[int, int]] = set()
@@ -112,6 +112,7 @@ class Deliverer:
     async def tick(self) -> float:
         """Start each delivery that is due and not in progress; returns when the next one is due."""
         now = self._watch()
+        self._steps_seen = self._watch.steps  # also where nothing follows from them, or the sleep would never begin
         if not self.is_mine():
             return now + OTHERS_SECONDS
         if not self._store.is_writing:  # the outcome could not be recorded, so the letter would be sent again
@@ -160,10 +161,13 @@ class Deliverer:
 
     async def _sleep(self, until: float) -> None:
         """Sleep until a time, a nudge, or a step of the wall clock, which the quiet hours follow."""
-        while (left := until - self._watch()) > 0 and not self._nudged.is_set() and self._steps == self._watch.steps:
+        while (left := until - self._watch()) > 0 and not self._nudged.is_set() and not self._is_stepped():
             self.alive(fault=self._fault)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._nudged.wait(), min(left, LOOK_UP_SECONDS))
+
+    def _is_stepped(self) -> bool:
+        return self._steps_seen != self._watch.steps
 
     async def _deliver(self, found: Delivery) -> None:
         """Try one letter on one channel. An error makes only this delivery fail."""

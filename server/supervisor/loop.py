@@ -52,6 +52,8 @@ class Supervisor:
         """How long the lease lasts: another server waits for so long before it takes over."""
         self._next = math.inf
         self._steps = watch.steps
+        self._saves_clock = False
+        """Whether the wall clock was stepped, which the store does not have yet."""
         self._looks_late = True
         """Whether presence timers may be too late, because an earlier release's clock was set back."""
         self._nudged = asyncio.Event()
@@ -92,12 +94,14 @@ class Supervisor:
 
     async def tick(self) -> float:
         """Do everything that is due now; returns when the next thing is due."""
+        if self._is_stepped():
+            self._steps, self._saves_clock = self._watch.steps, True  # first, or a failing tick would repeat at once
         await self.door.settle_refused()
         await self._write_reports()
         await self.door.write_deliveries()
-        if self._is_stepped():
-            self._steps = self._watch.steps
+        if self._saves_clock:
             await self.door.act_as_room(Writing.save_clock)
+            self._saves_clock = False
         if self._looks_late:
             await self._look_again()
             self._looks_late = False

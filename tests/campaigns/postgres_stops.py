@@ -46,8 +46,7 @@ class NeverWaits(Committer):
 
 async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
     """`number` immediate stops of the database under load."""
-    logging.getLogger("teamroom").setLevel(logging.CRITICAL)  # the room says of each stop that it was refused
-    with _own_server() as own:
+    with _own_server() as own, _silenced():
         if own is None:
             return Outcome({"skipped": "no initdb on this machine"})
         make_private(folder)
@@ -65,6 +64,16 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
             acknowledged = {text: seq for done in await asyncio.gather(*working) for text, seq in done.items()}
             faults = await _judge(room, acknowledged) + await chain_faults(room)
     return Outcome({"acts": len(acknowledged), "stops": number}, faults)
+
+
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Let the room log nothing: it says of each stop what was refused."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 @contextlib.contextmanager

@@ -84,7 +84,18 @@ PLAIN: frozenset[str] = frozenset(
         *("replayed", "until", "lease_until", "expires_at", "since", "at", "p90_seconds", "url", "token", "token_id"),
         *("state", "standing", "mode", "presence", "note", "origin", "before", "value", "others", "not_woken", "what"),
         *("channels", "head", "planted_by", "proven_by", "attested_by", "former"),
-        *("decision", "authorization", "revoked_by", "fix", "quiet", "zone", "digest_time", "own", "blocked_on"),
+        *(
+            "decision",
+            "authorization",
+            "revoked_by",
+            "fix",
+            "quiet",
+            "zone",
+            "digest_time",
+            "own",
+            "blocked_on",
+            "snoozed_until",
+        ),
         "reaches",
     }
 )

@@ -63,6 +63,24 @@ def test_the_doctor_knows_the_database(tmp_path: Path, address: str) -> None:
 
 @house
 @pytest.mark.postgres
+def test_a_room_in_a_database_verifies_as_it_runs_and_the_doctor_misses_no_file(tmp_path: Path, address: str) -> None:
+    with up(tmp_path / "room", "--database", address) as running:
+        shell = running.shell.with_(TEAMROOM_DATABASE=address)
+        found = shell.now("doctor", "--json").json
+        assert [check for check in found["checks"] if check["level"] == "problem"] == []
+        assert {"clock", "tokens", "log", "database"} <= {check["about"] for check in found["checks"]}
+        verified = shell.now("verify", "--json")
+        assert (verified.code, verified.json["rebuilt"] != {}) == (0, True)
+        backed_up = shell.now("backup")
+        assert "PostgreSQL's own tools" in backed_up.err
+        assert running.shell.now("verify").code == 1, "without the setting, there is no room in the folder"
+        running.stop()
+    recovered = shell.now("recover")
+    assert recovered.code == 0, recovered.err
+
+
+@house
+@pytest.mark.postgres
 def test_a_folder_with_a_room_in_one_file_is_not_used_for_a_room_in_a_database(tmp_path: Path, address: str) -> None:
     with up(tmp_path / "room"):
         pass

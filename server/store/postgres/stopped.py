@@ -1,8 +1,8 @@
-"""A room in PostgreSQL that no server has open: looked at, and changed in one transaction."""
+"""A room in PostgreSQL without its servers: looked at, and changed in one transaction."""
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import psycopg
@@ -26,6 +26,20 @@ def look(address: Address, context: Context, vouch: Vouch) -> str | None:
                 return vouch(None)
             with snapshot(session):
                 return vouch(Reading(session, context))
+    except psycopg.Error as error:
+        raise as_storage_error(error) from error
+
+
+@contextlib.contextmanager
+def reading(address: Address, now: WallTime, make_context: Callable[[RoomClock], Context]) -> Iterator[Reading]:
+    """A snapshot of a room, which servers may have open, by the room's clock. Raises StorageError."""
+    try:
+        with contextlib.closing(connect_reader(address, math.inf)) as session:
+            if not has_room(session):
+                raise StorageError("the database holds no room")
+            context = make_context(_saved_clock(session, make_context, now))
+            with snapshot(session):
+                yield Reading(session, context)
     except psycopg.Error as error:
         raise as_storage_error(error) from error
 
