@@ -60,7 +60,7 @@ ALLOWED: dict[str, str] = {
     "clients/local/demo/story.py show_hand_off": "a file of the demo's scripted agents in that folder",
     "clients/local/demo/story.py _sha256_of": "the same",
     "clients/local/service.py install": "the folder of the user's units, which other programs use too",
-    "clients/local/snapshot.py snapshot": "SQLite opens it; check_database judged it",
+    "clients/local/snapshot.py _in_file": "SQLite opens it; check_database judged it",
     "resources/page/assets.py _read": "a file of the page, which is part of the package",
     "server/own_socket.py reachable": "a link in a new folder, for a shorter path to a socket that was judged",
     "server/restore.py _sync": "a folder or file of this folder, only to sync it",
