@@ -25,7 +25,7 @@ FOLDER = "--data"
 FOLDERS_COMMANDS = frozenset({"up", "demo", "down", "service", "verify", "seal", "backup", "restore", "recover"})
 """The commands that work on a folder, and take no other of these options."""
 
-NO_ROOMS_COMMANDS = frozenset({"help", "completion"})
+NO_ROOMS_COMMANDS = frozenset({"help", "completion", "copy"})
 
 
 def own_words() -> list[str]:

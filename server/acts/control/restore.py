@@ -93,7 +93,7 @@ def stop_again(tx: Writing, stops: Journal) -> list[str]:
     tx.run("watch_tokens_of_all", now=tx.now)
     stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
-        stopped.append(f"{ended} tokens stay revoked")
+        stopped.append(f"{ended} token{'s stay' if ended != 1 else ' stays'} revoked")
         log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=stopped[-1])
     return renamed + stopped
 
