@@ -17,10 +17,13 @@ from teamroom.server.app import Room
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import BusyError, UnreachableError
+from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.link import SILENT_SECONDS
+from teamroom.server.store.postgres.store import PostgresStore
 from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.servers import Lease
+from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Reading, Writing
 from tests.campaigns import postgres_stops, two_servers
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
@@ -76,6 +79,48 @@ async def until(is_so: Any) -> float:
         while not is_so():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return time.monotonic() - began
+
+
+# ------------------------------------------------------------------ a commit that nobody answers
+
+
+class Impatient(Committer):
+    """One that gives an answer little time."""
+
+    patience_seconds = 0.5
+
+
+SILENT = """
+select case when (select text from message where seq = (select max(seq) from log)) = 'silence' then pg_sleep(8) end;
+commit
+"""
+"""A commit that the server does not answer for a while, if the message with this text is the newest entry."""
+
+
+@pytest.mark.parametrize("make_committer", [Impatient, Committer], ids=["it gives up", "the twin waits"])
+async def test_an_act_whose_commit_is_not_answered_is_refused_in_time(
+    tmp_path: Path, address: str, make_committer: type[Committer]
+) -> None:
+    def choose(folder: Path, make_context: Any, carry_out: Any) -> PostgresStore:
+        statements = {**postgres_statements(), "commit": SILENT}
+        return PostgresStore(Address.parse(address), make_context(statements), carry_out, make_committer)
+
+    async with server(tmp_path / "room", choose) as room:
+        (caller,) = await enrolled(room, "builder")
+        began = time.monotonic()
+        if make_committer is Committer:
+            await post(room, caller, "silence")
+            assert time.monotonic() - began >= 8
+            return
+        refused = await refusal(post(room, caller, "silence"))
+        assert refused.code == "storage"
+        assert "may have been carried out" in refused.why
+        assert time.monotonic() - began < 8
+        async with asyncio.timeout(BOUND_SECONDS):
+            while True:
+                with contextlib.suppress(Refusal):
+                    await post(room, caller, "again")
+                    break
 
 
 # ------------------------------------------------------------------ it does not answer

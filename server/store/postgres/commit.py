@@ -53,6 +53,8 @@ class Committer(BatchCommitter):
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     engine_errors = (psycopg.Error,)
+    patience_seconds = 10.0
+    """How long a statement may go unanswered, a commit included, before its connection counts as lost."""
     session: Session
 
     def __init__(self, address: Address, context: Context, news: News) -> None:
@@ -80,6 +82,7 @@ class Committer(BatchCommitter):
 
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
         self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
 
