@@ -76,6 +76,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.demo
 	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
+	$(BIN)/python -m tests.bench.large
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, lost connections, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200
