@@ -556,12 +556,12 @@ async def test_a_read_on_the_event_loop_is_ended_there_and_a_page_goes_on_elsewh
 
     def page(tx: Reading) -> int:
         where.append(threading.current_thread().name)
-        return count(engine.too_many)(tx)
+        return count(4 * engine.too_many)(tx)
 
     async with open_store(tmp_path / "room", engine, read_seconds=BOUND_SECONDS) as bench:
         with pytest.raises(TooLargeError):
             await bench.store.look_up(count(ENDLESS))
-        assert await bench.store.read(page, is_small=True) == engine.too_many
+        assert await bench.store.read(page, is_small=True) == 4 * engine.too_many
         assert len(set(where)) == len(where) == 2
         assert await bench.store.look_up(named_log) == []
 
