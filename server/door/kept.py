@@ -1,6 +1,6 @@
 """Replies that are the same for every caller: computed once for each change of the room, and for a second at most.
 
-Only the reply is kept. Whether the caller may have it, each read asks the store anew, in its own snapshot.
+Only the reply is kept. Each read asks the store, in its own snapshot, whether the caller may have it.
 """
 
 from collections import OrderedDict

@@ -41,7 +41,7 @@ async def still(tmp_path: Path) -> AsyncIterator[RunningRoom]:
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many replies were made anew, by the key under which they are kept."""
+    """How many replies were computed, by the key under which they are kept."""
     found: Counter[str] = Counter()
     keep = KeptReplies.keep
 

@@ -9,7 +9,7 @@ from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.transaction import Context, Reading
 
 WORDS = ("message_words", "task_words")
-"""The tables of the search, which are made anew."""
+"""The tables of the search. A copy builds them again from the texts."""
 
 
 class PostgresSource:
