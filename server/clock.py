@@ -200,6 +200,9 @@ class RoomClock:
         self.gaps = tuple(gap for gap in (*self.gaps, (since, until))[-GAPS_KNOWN:] if gap[0] < gap[1])
 
 
+SECONDS_LONG = len("2026-01-01T00:00:00")
+
+
 def rfc3339(at: WallTime) -> str:
     """A time of the wall clock as the room writes it in replies: RFC 3339, UTC, to the second."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{datetime.fromtimestamp(at, UTC).isoformat(timespec='seconds')[:SECONDS_LONG]}Z"

@@ -4,8 +4,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["agent", "human", "room"]
 Role = Literal["member", "owner", "operator", "watchdog", "observer"]
@@ -30,8 +29,7 @@ Entropy = Callable[[int], bytes]
 """Returns that many random bytes; passed in, so that a test can repeat a run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """The member behind a token, and the person who is accountable for it."""
 
     token_id: str
@@ -50,8 +48,7 @@ class Caller:
         return self.role in ("operator", "owner")
 
 
-@dataclass(frozen=True, slots=True)
-class CallingListener:
+class CallingListener(NamedTuple):
     """A listener of a member that makes a call itself, and whether it is the member's newest one."""
 
     name: str

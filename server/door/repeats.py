@@ -1,8 +1,7 @@
 """Repeated calls: a call with a known request id gets its first reply again (LOG4)."""
 
 import hashlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -26,8 +25,7 @@ FORGET_IDLE_SECONDS = 300.0
 """When no call is remembered, the duty looks again after this long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repeat:
+class Repeat(NamedTuple):
     """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
 
     key: str

@@ -4,7 +4,7 @@ from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
 from teamroom.server.identity import Caller
-from teamroom.server.rules.presence import find_presence, is_woken
+from teamroom.server.rules.presence import find_presence, is_woken, may_be_woken
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Reading
@@ -33,6 +33,9 @@ def list_available_members(tx: Reading, author: int, needs: list[str], limit: in
     woken: list[MemberFacts] = []
     others: list[MemberFacts] = []
     for row in tx.all(MemberFacts, "live_members", author=author, since=since, now=tx.now, limit=LOOKED_AT):
+        has_run = row.run_since is not None
+        if len(others) >= limit and not may_be_woken(row.kind, row.mode, tx.listens(row.id), has_run):
+            continue  # enough of this kind were found
         facts = facts_of(tx, row)
         is_there = find_presence(facts, tx.now, tx.settings).state in ("live", "working")
         if is_there and not (needs and find_missing_capabilities(tx, row.id, needs)):

@@ -2,11 +2,12 @@
 
 from teamroom.server import topics
 from teamroom.server.facts.ids import offer_name
-from teamroom.server.facts.owed import schedule_reminder
+from teamroom.server.facts.owed import first_delay, schedule_reminder
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, find_task, task_changed
 from teamroom.server.facts.timers import schedule
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
+from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.store.rows.supervisor import WatchedMember
 from teamroom.server.store.rows.tasks import TaskRow
 from teamroom.server.store.transaction import Writing
@@ -83,5 +84,15 @@ def remind_assigned(tx: Writing, row: TaskRow) -> None:
 
 def schedule_task(tx: Writing, task: int, member: int, mode: str, lease_seconds: float, blocked: bool = False) -> None:
     """Set the timers of a task that moved now: the holder's reminder and the end of its lease."""
-    schedule_reminder(tx, "task", task, member, mode, blocked)
-    schedule(tx, "lease", task, member, lease_seconds)
+    remind_span = first_delay(tx, "task", interval_seconds(mode, tx.settings), blocked)
+    ends = {"remind_at": tx.now + remind_span, "lease_at": tx.now + lease_seconds}
+    tx.run(
+        "schedule_both",
+        task=task,
+        member=member,
+        since=tx.now,
+        remind_span=remind_span,
+        lease_span=lease_seconds,
+        **ends,
+    )
+    tx.effects.due = min(tx.effects.due, *ends.values())

@@ -124,6 +124,14 @@ def task_now(tx: Reading, row: TaskRow) -> StoredTask:
     return StoredTask(row, state, Lease(since, row.lease_seconds), pauses, expired, tx.watched_from)
 
 
+def held_from_now(
+    tx: Reading, task: StoredTask, seconds: float, state: TaskState = "claimed", **changed: Any
+) -> StoredTask:
+    """A task whose lease this transaction began or stopped, without reading it again. `changed`: other columns."""
+    since = None if state == "blocked" else tx.now
+    return task_now(tx, task.row._replace(state=state, lease_from=since, lease_seconds=seconds, **changed))
+
+
 def pauses_of(tx: Reading, holder: int, owner: int, since: float) -> list[Pause]:
     """The newest pauses since a time that stopped the clock of a holder's leases."""
     rows = tx.all(PauseRow, "pauses", member=holder, owner=owner, since=since, limit=PAUSES_KNOWN)

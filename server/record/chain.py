@@ -8,8 +8,8 @@ its salt, and the chain still verifies. Nobody can check a guess at redacted con
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from teamroom.server import topics
 from teamroom.server.record import baseline
@@ -36,8 +36,7 @@ TEXTS = ("act", "subject", "outcome", "summary", "detail", "salt", "digest", "ha
 """Columns of an entry that contain text or null. Damage can turn them into bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Author:
+class Author(NamedTuple):
     """Who an entry names: the member that acted, and the person who is accountable for it."""
 
     member: int
@@ -81,8 +80,7 @@ def append(
     return head.seq
 
 
-@dataclass(frozen=True, slots=True)
-class Newest:
+class Newest(NamedTuple):
     """The newest entry of an act: what its hash is made of."""
 
     previous: str
@@ -128,7 +126,7 @@ def end_act(tx: Writing) -> None:
         changes += rows
     if changes:
         detail = {**tx.newest.detail, ROWS: as_detail(changes), **begun}
-        tx.newest = replace(tx.newest, detail=detail)
+        tx.newest = tx.newest._replace(detail=detail)
     if tx.write_newest is not None:
         write(tx)
     elif changes:

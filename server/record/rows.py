@@ -7,8 +7,7 @@ row that was changed outside the log even if a later act changed it again. Value
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from teamroom.server.store.logged import TABLES, Key, Logged, Row
 
@@ -33,8 +32,7 @@ HELD = ("claimed", "blocked", "offered")
 """The states of a task that a restore reopens."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """A logged row: its columns, and digests of its words. `words` None: they were redacted, so they are unknown."""
 
     facts: Facts
@@ -51,8 +49,7 @@ class Stored:
         return None if self.words is None else _mark(self.words)
 
 
-@dataclass(frozen=True, slots=True)
-class RowChange:
+class RowChange(NamedTuple):
     """What an entry says of one row: `was`: its mark before the act, None without a row. `now` None: it is deleted."""
 
     table: str

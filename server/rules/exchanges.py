@@ -1,7 +1,7 @@
 """The loop guard: agents that only answer each other, as a pair or round a ring, stop waking each other (QUI3)."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ASKING = frozenset({"ask", "alert"})
 """The kinds of message that ask for an answer."""
@@ -16,8 +16,7 @@ NOBODY = 0
 """No member has this number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """How many turns two agents have taken, and who took the last one.
 
     Everything that one agent says before the other answers is one turn.
@@ -27,8 +26,7 @@ class Turn:
     author: int
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The effect of one more message: its turn, and whether it wakes the other agent.
 
     `is_last`: no later message wakes the other agent until they start over.

@@ -1,15 +1,13 @@
 """How long a claim lasts. A lease does not run during a pause."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from teamroom.server.rules.presence import interval_seconds
 from teamroom.server.settings import FixedSettings, Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """A pause of a task's holder, of the holder's owner, or of the room. `until` None: no end is known."""
 
     level: Literal["member", "owner", "room"]
@@ -21,8 +19,7 @@ class Pause:
         return self.since <= now and (self.until is None or self.until > now)
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A claim's lease. It started or restarted at `since`, and lasts `seconds` without counting pauses.
 
     `since` None: the clock is stopped, because the task is offered, blocked or in review.

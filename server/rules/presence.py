@@ -2,9 +2,8 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from teamroom.server.rules.runs import Run
 from teamroom.server.rules.spans import duration
@@ -32,8 +31,7 @@ SHORTEST_EPISODE_SECONDS = 30
 LONGEST_EPISODE_SECONDS = 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the store knows about a member.
 
     `connected_at`: when it was last known to listen. `watched_from`: since when the room has been awake without a gap;
@@ -91,16 +89,14 @@ class Facts:
         return self.run.counts_until(self.watched_from, settings)
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(NamedTuple):
     """A member's presence with the reason for it."""
 
     state: PresenceState
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(NamedTuple):
     """When a member will act on something: the median and the 90th percentile, in seconds; None: no estimate.
 
     `answers` says it in words; `note` says the presence too. Not `is_measured`: when it looks next by its schedule.
@@ -209,16 +205,14 @@ def describe_tokenless(facts: Facts, now: float) -> str:
     return f"has had no valid token for {duration(max(now - (facts.tokens_until or now), 0.0))}"
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(NamedTuple):
     """A challenge that is open: when it was sent, and how many before it went unanswered."""
 
     asked_at: float
     misses: int
 
 
-@dataclass(frozen=True, slots=True)
-class Assessment:
+class Assessment(NamedTuple):
     """What the supervisor concludes about a member.
 
     `finding`: a suspicion that begins or continues; None if there is none. `ask`: challenge the member now. `again`:
@@ -411,6 +405,11 @@ def is_woken(facts: Facts, now: float, settings: FixedSettings) -> bool:
     interval = interval_seconds(facts.mode, settings)
     is_scheduled = interval is not None and facts.mode != "live" and facts.last_call_at is not None
     return is_scheduled and facts.is_connected(now, interval or 0.0, settings)
+
+
+def may_be_woken(kind: str, mode: str, listens: bool, has_run: bool) -> bool:
+    """Whether `is_woken` can hold for a member of which only this is known: a look that costs next to nothing."""
+    return kind != "agent" or listens or has_run or mode.startswith("every:")
 
 
 def is_mode_supported(facts: Facts, now: float, settings: FixedSettings) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from teamroom.server.settings import FixedSettings
 
@@ -26,8 +27,7 @@ class RunReport:
         return all(map(math.isfinite, spans)) and 0 <= spans[0] <= spans[1] <= LONGEST_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """The newest run of a member, as its listener reported it.
 
     `since`: when it began. `moved_at`: when its processes last produced output or used CPU. `heard_at`: when the

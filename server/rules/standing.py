@@ -1,7 +1,6 @@
 """Who may act now: the standing at three levels, of which the most restrictive wins."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 State = Literal["active", "paused", "killed"]
 Level = Literal["member", "owner", "room"]
@@ -9,8 +8,7 @@ STATES = ("active", "paused", "killed")
 LEVELS = ("member", "owner", "room")
 
 
-@dataclass(frozen=True, slots=True)
-class StoredStanding:
+class StoredStanding(NamedTuple):
     """What is stored at one level: a state, and when it ends automatically."""
 
     state: str | None
@@ -25,8 +23,7 @@ class StoredStanding:
         return self.state  # type: ignore[return-value]
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """The standing in force for a member, and the level it comes from. `state` None denies."""
 
     state: State | None

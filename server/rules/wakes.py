@@ -1,7 +1,7 @@
 """Whether a member's wakes lead to acts: what is said of it, and when its owner is told. Pure functions."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 UNACTED = 3
 """A wake is no longer verified once so many of the newest, which a listener was given, have led to no act."""
@@ -23,8 +23,7 @@ FAULTS: dict[Fault, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wakes:
+class Wakes(NamedTuple):
     """What is known of a member's wakes.
 
     `is_verified`: whether one of its newest listener has gone through all three steps; None if that listener has no

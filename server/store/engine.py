@@ -26,9 +26,8 @@ what this file says. The rules that all engines keep:
 """
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from teamroom.server.store.transaction import Effects, Head, Reading, Writing
 
@@ -54,8 +53,7 @@ CHANGED = "its head is not the one that this server wrote last: the database was
 """The damage of a database whose head somebody else wrote."""
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """Whose act it is, by the member's id; 0 is the room itself. An act that `overtakes` waits for no other act."""
 
     member: int = 0

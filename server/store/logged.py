@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 Key = tuple[int | float | str, ...]
 """The key of a row in its table."""
@@ -165,8 +165,7 @@ NEW_EPOCH: frozenset[str] = frozenset({"raise_fences", "free_every_task", "void_
 """Statements of a restore that change every row of a table. The rebuild knows what they do (`record/rows.py`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a statement changes: rows of a logged table, and the statement that reads them before.
 
     `key`: the values that an insert gives to the key, as it spells them; None for an update or a delete.

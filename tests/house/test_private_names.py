@@ -19,6 +19,7 @@ ALLOWED: dict[str, str] = {
     "_exit": "os._exit ends a process as a crash does, and has no public name",
     "_asdict": "a method of every named tuple, public by its documentation",
     "_fields": "the same",
+    "_replace": "the same",
     "_transport": "asyncio gives no other way to close one pipe of a process",
 }
 """A private name that may be used, and why there is no other way."""

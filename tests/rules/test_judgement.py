@@ -1,7 +1,5 @@
 """What the supervisor makes of a member: each bound exactly, and what can never happen."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +21,7 @@ CHALLENGE_INTERVALS, CONNECTED_INTERVALS = 1.5, 1.5
 SUSPECT_INTERVALS, OVERDUE_INTERVALS, MISSES = 2, 3, 2
 NOW, INTERVAL = 1_000_000.0, 600.0
 BEATING = Facts("agent", "every:600", "active", NOW - 10, None)
-WORKING = replace(BEATING, works_on_task=True)
+WORKING = BEATING._replace(works_on_task=True)
 
 ago = st.floats(0, 50 * INTERVAL)
 maybe_ago = st.none() | ago
@@ -94,20 +92,20 @@ GONE_AT = NOW - 10 + OVERDUE_INTERVALS * INTERVAL
 def test_a_challenged_member_is_judged_by_its_answers(
     connected: float, asked: float, misses: int, expected: Assessment
 ) -> None:
-    suspect = replace(BEATING, trouble="suspect", trouble_reason="before")
+    suspect = BEATING._replace(trouble="suspect", trouble_reason="before")
     assert judged(suspect, connected, unanswered=9_999, asked=asked, misses=misses) == expected
 
 
 def test_a_member_that_is_not_connected_cannot_miss_a_challenge() -> None:
     deadline = CHALLENGE_INTERVALS * INTERVAL
-    away = replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL - 1)
+    away = BEATING._replace(last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL - 1)
     later = judged(away, unanswered=9_999, asked=deadline)
     assert later is not None
     assert (later.finding, later.misses, later.again) == ("suspect", 0, True)
     back = judged(connected=deadline - 1, unanswered=9_999, asked=deadline)
     assert back is not None
     assert back.again, "it was not there when it was asked"
-    late = replace(BEATING, last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL)
+    late = BEATING._replace(last_call_at=NOW - CONNECTED_INTERVALS * INTERVAL)
     there = judged(late, unanswered=9_999, asked=deadline)
     assert there is not None
     assert there.misses == 1
@@ -115,24 +113,24 @@ def test_a_member_that_is_not_connected_cannot_miss_a_challenge() -> None:
 
 def test_a_member_is_gone_after_three_intervals_of_silence() -> None:
     bound = OVERDUE_INTERVALS * INTERVAL
-    assert finding(replace(BEATING, last_call_at=NOW - bound)) == "gone"
-    before = judged(replace(BEATING, last_call_at=NOW - bound + 1))
+    assert finding(BEATING._replace(last_call_at=NOW - bound)) == "gone"
+    before = judged(BEATING._replace(last_call_at=NOW - bound + 1))
     assert before is not None
     assert (before.finding, before.next_at) == (None, NOW + 1)
-    assert finding(replace(BEATING, last_call_at=NOW - bound, connected_at=NOW - 1)) is None
+    assert finding(BEATING._replace(last_call_at=NOW - bound, connected_at=NOW - 1)) is None
 
 
 @promise("PRS6")
 def test_time_that_the_room_did_not_watch_does_not_count_as_silence() -> None:
-    woke = replace(BEATING, watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
+    woke = BEATING._replace(watched_from=NOW - INTERVAL, last_call_at=NOW - 90 * INTERVAL)
     assert finding(woke, unanswered=80 * INTERVAL) is None
     assert find_presence(woke, NOW, SETTINGS).state == "asleep"
-    long_ago = replace(woke, watched_from=NOW - OVERDUE_INTERVALS * INTERVAL)
+    long_ago = woke._replace(watched_from=NOW - OVERDUE_INTERVALS * INTERVAL)
     assert finding(long_ago) == "gone"
-    fresh = replace(BEATING, watched_from=NOW - SUSPECT_INTERVALS * INTERVAL + 1)
+    fresh = BEATING._replace(watched_from=NOW - SUSPECT_INTERVALS * INTERVAL + 1)
     assert finding(fresh, unanswered=90 * INTERVAL) is None
-    assert finding(replace(fresh, watched_from=fresh.watched_from - 1), unanswered=90 * INTERVAL) == "suspect"
-    again = judged(replace(BEATING, watched_from=NOW - 1), unanswered=9_999, asked=CHALLENGE_INTERVALS * INTERVAL)
+    assert finding(fresh._replace(watched_from=fresh.watched_from - 1), unanswered=90 * INTERVAL) == "suspect"
+    again = judged(BEATING._replace(watched_from=NOW - 1), unanswered=9_999, asked=CHALLENGE_INTERVALS * INTERVAL)
     assert again is not None
     assert again.again
 
@@ -142,14 +140,14 @@ def test_time_that_the_room_did_not_watch_does_not_count_as_silence() -> None:
     [
         (BEATING, None, Assessment(None, "", GONE_AT)),
         (BEATING, 700.0, Assessment(None, "", NOW + 500)),
-        (replace(BEATING, last_call_at=NOW - 950), 1200.0, Assessment(None, "", NOW + 850)),
+        (BEATING._replace(last_call_at=NOW - 950), 1200.0, Assessment(None, "", NOW + 850)),
         (BEATING, 1200.0, Assessment("suspect", "connected, but a wake has waited 20 min", NOW + WAIT, ask=True)),
-        (replace(BEATING, standing="paused"), 9_999.0, Assessment(None, "", NOW + INTERVAL)),
-        (replace(WORKING, busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
-        (replace(WORKING, busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),
-        (replace(WORKING, last_call_at=NOW - 1800, busy_until=NOW + 1), None, Assessment(None, "", NOW + 1)),
-        (replace(BEATING, last_call_at=NOW - 1800), 9_999.0, Assessment("gone", "silent for 30 min", NOW + INTERVAL)),
-        (replace(BEATING, mode="live"), None, Assessment(None, "", NOW - 10 + 900)),
+        (BEATING._replace(standing="paused"), 9_999.0, Assessment(None, "", NOW + INTERVAL)),
+        (WORKING._replace(busy_until=NOW + 100), 9_999.0, Assessment(None, "", NOW + 100)),
+        (WORKING._replace(busy_until=NOW + 9_999), 9_999.0, Assessment(None, "", NOW + 1800)),
+        (WORKING._replace(last_call_at=NOW - 1800, busy_until=NOW + 1), None, Assessment(None, "", NOW + 1)),
+        (BEATING._replace(last_call_at=NOW - 1800), 9_999.0, Assessment("gone", "silent for 30 min", NOW + INTERVAL)),
+        (BEATING._replace(mode="live"), None, Assessment(None, "", NOW - 10 + 900)),
     ],
 )
 def test_a_member_without_a_challenge_is_judged_by_silence_and_waiting_wakes(
@@ -159,15 +157,15 @@ def test_a_member_without_a_challenge_is_judged_by_silence_and_waiting_wakes(
 
 
 def test_members_with_declared_work_a_pause_or_no_interval_are_not_judged() -> None:
-    busy = replace(WORKING, busy_until=NOW + 100)
+    busy = WORKING._replace(busy_until=NOW + 100)
     assert finding(busy, unanswered=90 * INTERVAL, asked=90 * INTERVAL) is None
-    assert finding(replace(busy, busy_until=NOW), unanswered=90 * INTERVAL) == "suspect"
-    assert finding(replace(BEATING, standing="paused", last_call_at=0.0), unanswered=90 * INTERVAL) is None
+    assert finding(busy._replace(busy_until=NOW), unanswered=90 * INTERVAL) == "suspect"
+    assert finding(BEATING._replace(standing="paused", last_call_at=0.0), unanswered=90 * INTERVAL) is None
     for facts in (
-        replace(BEATING, mode="on_demand"),
-        replace(BEATING, mode="manual"),
-        replace(BEATING, standing="killed"),
-        replace(BEATING, last_call_at=None),
+        BEATING._replace(mode="on_demand"),
+        BEATING._replace(mode="manual"),
+        BEATING._replace(standing="killed"),
+        BEATING._replace(last_call_at=None),
     ):
         assert judged(facts, unanswered=90 * INTERVAL) is None
 
@@ -176,7 +174,7 @@ def test_members_with_declared_work_a_pause_or_no_interval_are_not_judged() -> N
 def test_a_judgement_looks_again_later_and_a_zombie_was_connected_and_asked_twice(
     last: float, connected: float | None, unanswered: float | None, asked: float | None, misses: int, watched: float
 ) -> None:
-    facts = replace(BEATING, last_call_at=NOW - last, watched_from=NOW - watched)
+    facts = BEATING._replace(last_call_at=NOW - last, watched_from=NOW - watched)
     found = judged(facts, connected, unanswered, asked, misses)
     assert found is not None
     assert found.next_at > NOW
@@ -200,12 +198,12 @@ def test_each_bound_of_a_judgement_is_a_setting() -> None:
     missed = assess(BEATING, 0, NOW - 9_999, Challenge(NOW - 4 * INTERVAL, 0), NOW, settings)
     assert missed is not None
     assert (missed.finding, missed.reason) == ("zombie", "connected, but a challenge went unanswered")
-    silent = replace(BEATING, last_call_at=NOW - 9 * INTERVAL)
+    silent = BEATING._replace(last_call_at=NOW - 9 * INTERVAL)
     assert assess(silent, 0, None, None, NOW, settings).finding == "gone"  # type: ignore[union-attr]
-    assert find_presence(replace(BEATING, last_call_at=NOW - 8 * INTERVAL), NOW, settings).state == "overdue"
+    assert find_presence(BEATING._replace(last_call_at=NOW - 8 * INTERVAL), NOW, settings).state == "overdue"
 
 
 def test_an_idle_connection_is_closed_after_the_time_in_the_settings() -> None:
-    silent = replace(BEATING, last_call_at=NOW - 2 * INTERVAL)
+    silent = BEATING._replace(last_call_at=NOW - 2 * INTERVAL)
     assert not silent.is_connected(NOW, INTERVAL, Settings())
     assert silent.is_connected(NOW, INTERVAL, Settings(connected_intervals=2))

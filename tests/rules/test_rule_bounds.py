@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from teamroom.server.clock import Gap
 from teamroom.server.facts.owed import RULES
@@ -31,7 +33,9 @@ from teamroom.server.rules.presence import (
     find_presence,
     interval_seconds,
     is_mode_supported,
+    is_woken,
     make_forecast,
+    may_be_woken,
     next_wake_at,
     ninetieth,
     parse_mode,
@@ -57,6 +61,7 @@ from teamroom.server.rules.reminders import (
 from teamroom.server.rules.reminders import decide as decide_slot
 from teamroom.server.rules.reviews import Candidate, choose, is_lost
 from teamroom.server.rules.routing import Reach
+from teamroom.server.rules.runs import Run
 from teamroom.server.rules.search import parse_search
 from teamroom.server.rules.standing import Standing, StoredStanding, decide
 from teamroom.server.rules.text import (
@@ -251,12 +256,12 @@ VERDICTS = [
     (facts("every:600", 1800), "overdue", "expected 20 min ago"),
     (facts("every:600", 1801), "gone", "silent for 30 min"),
     (facts(silent=301), "overdue", "expected 1 s ago"),
-    (replace(facts(silent=10), trouble="suspect", trouble_reason="it waits"), "suspect", "it waits"),
-    (replace(facts(silent=10), trouble="zombie", trouble_reason="it slept"), "zombie", "it slept"),
-    (replace(facts(silent=10), trouble="gone", trouble_reason="silent"), "live", "called 10 s ago"),
-    (replace(facts(silent=600), connected_at=NOW - 300), "live", "listens; called 10 min ago"),
-    (replace(facts(silent=600), connected_at=NOW - 301), "overdue", "expected 1 s ago"),
-    (replace(facts("every:30", 1000), watched_from=NOW), "asleep", "wakes every 30 s, next in 30 s"),
+    (facts(silent=10)._replace(trouble="suspect", trouble_reason="it waits"), "suspect", "it waits"),
+    (facts(silent=10)._replace(trouble="zombie", trouble_reason="it slept"), "zombie", "it slept"),
+    (facts(silent=10)._replace(trouble="gone", trouble_reason="silent"), "live", "called 10 s ago"),
+    (facts(silent=600)._replace(connected_at=NOW - 300), "live", "listens; called 10 min ago"),
+    (facts(silent=600)._replace(connected_at=NOW - 301), "overdue", "expected 1 s ago"),
+    (facts("every:30", 1000)._replace(watched_from=NOW), "asleep", "wakes every 30 s, next in 30 s"),
 ]
 
 
@@ -488,7 +493,7 @@ LOST = "no estimate: a wake has waited 5 min, although it usually answers in 2 s
 
 def heard(mode: str = "live", silent: float | None = None) -> Facts:
     """The same with a listener."""
-    return replace(facts(mode, silent), listens=True)
+    return facts(mode, silent)._replace(listens=True)
 
 
 @pytest.mark.parametrize(
@@ -517,20 +522,20 @@ def heard(mode: str = "live", silent: float | None = None) -> Facts:
         (facts("every:600", 901), [3, 1, 2], (None, None, f"expected 5 min ago; {NOT_KEPT}")),
         (facts("every:600"), [1, 2, 3], (None, None, "has never called")),
         (facts("every:600", 100, standing="paused"), [1, 2, 3], (None, None, PAUSED)),
-        (replace(heard(silent=9), trouble="zombie", trouble_reason="z"), [1, 2, 3], (None, None, "z")),
-        (replace(heard(silent=9), trouble="suspect", trouble_reason="s"), [1, 2, 3], (2.0, 3.0, f"s; {USUAL}")),
+        (heard(silent=9)._replace(trouble="zombie", trouble_reason="z"), [1, 2, 3], (None, None, "z")),
+        (heard(silent=9)._replace(trouble="suspect", trouble_reason="s"), [1, 2, 3], (2.0, 3.0, f"s; {USUAL}")),
         (heard("live", 10), [3.04, 1, 2.04], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
         (heard("live", 10), [2.96, 1, 1.96], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
         (heard("live", 10), [3.14, 1, 2.16], (2.2, 3.1, f"called 10 s ago; {USUAL}")),
-        (replace(facts("manual", 10), kind="human"), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (facts("manual", 10)._replace(kind="human"), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
         (
-            replace(heard("live", 10), tokens_until=NOW),
+            heard("live", 10)._replace(tokens_until=NOW),
             [1, 2, 3],
             (None, None, "has had no valid token for 0 s"),
         ),
-        (replace(heard("live", 10), tokens_until=NOW + 1), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
+        (heard("live", 10)._replace(tokens_until=NOW + 1), [3, 1, 2], (2.0, 3.0, f"called 10 s ago; {USUAL}")),
         (
-            replace(heard("live", 10), tokens_until=NOW - 3600),
+            heard("live", 10)._replace(tokens_until=NOW - 3600),
             [1, 2, 3],
             (None, None, "has had no valid token for 1 h"),
         ),
@@ -557,12 +562,26 @@ def test_an_estimate_ends_once_a_wake_waits_an_interval_longer_than_usual(waited
     assert forecast.note == f"called 10 s ago; {LOST if lost else USUAL}"
 
 
+@given(
+    st.sampled_from(["agent", "human", "room"]),
+    st.sampled_from(["live", "on_demand", "manual", "every:600"]),
+    st.booleans(),
+    st.none() | st.builds(Run, since=st.just(NOW - 9), moved_at=st.just(NOW - 1), heard_at=st.just(NOW - 1)),
+    st.sampled_from([None, 1.0, 5000.0]),
+)
+def test_the_quick_look_leaves_nobody_out_that_something_wakes(
+    kind: str, mode: str, listens: bool, run: Run | None, silent: float | None
+) -> None:
+    found = facts(mode, silent)._replace(kind=kind, listens=listens, run=run)
+    assert may_be_woken(kind, mode, listens, run is not None) >= is_woken(found, NOW, SETTINGS)
+
+
 @pytest.mark.parametrize(
     ("found", "supported"),
     [
         (facts("live", 1), False),
         (heard("live", 1000), True),
-        (replace(facts("live", 1), kind="human"), True),
+        (facts("live", 1)._replace(kind="human"), True),
         (facts("every:600", 900), True),
         (facts("every:600", 901), False),
         (facts("every:600"), False),

@@ -26,7 +26,7 @@ COSTS: dict[str, list[str]] = {
     ],
     "claim_task": [
         *("principal", "task", "is_repair", "needs", "count_held", "policy", "task_entries", LOGGED, "claim"),
-        *("dependents", "schedule", "schedule", "add_task_entry", "task", LOGGED, "append_entry"),
+        *("dependents", "schedule_both", "add_task_entry", LOGGED, "append_entry"),
     ],
     "update_task": [
         *(
@@ -37,11 +37,10 @@ COSTS: dict[str, list[str]] = {
             LOGGED,
             "progress",
             "dependents",
-            "schedule",
-            "schedule",
+            "schedule_both",
             "record_progress",
         ),
-        *("add_task_entry", "task", LOGGED, "append_entry"),
+        *("add_task_entry", LOGGED, "append_entry"),
     ],
     "read_board": ["principal", "board_unfinished"],
     "read_messages": ["principal", "newest_messages", "message_before"],

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
@@ -28,8 +28,7 @@ class Addressed:
     is_courtesy: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(NamedTuple):
     """A message as the guard sees it: its numbers, its kind, and the message that it replies to."""
 
     message: int

@@ -1,7 +1,6 @@
 """The tasks in progress with their holders and last progress, and what each member did in a span."""
 
 import json
-from dataclasses import replace
 from typing import Literal
 
 from pydantic import BaseModel
@@ -96,7 +95,7 @@ def _held(tx: Reading, id_: int, known: dict[int, Presence]) -> Held:
         facts = facts_of(tx, tx.only(WatchedMember, "watched", member=has_it))
         known[has_it] = find_presence(facts, tx.now, tx.settings)
         if not is_mode_supported(facts, tx.now, tx.settings):
-            known[has_it] = replace(known[has_it], reason=f"{known[has_it].reason}; {facts.mode} without a listener")
+            known[has_it] = known[has_it]._replace(reason=f"{known[has_it].reason}; {facts.mode} without a listener")
     return Held(
         task=task.name,
         title=shorten(row.title),

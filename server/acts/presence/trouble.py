@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
 from teamroom.server.facts.channels import letter_settings
@@ -167,8 +167,8 @@ def watched_facts(tx: Reading, row: WatchedMember, waits_since: float | None) ->
         notes_count_until = max(waits_since, watched_from) + tx.policy.busy_max_seconds
     run = None if facts.run is None or row.role in UNCHALLENGED else facts.run
     if run is not None:
-        run = replace(run, moved_at=max(run.moved_at, evidence_of(tx, row).at))
-    return replace(facts, watched_from=watched_from, notes_count_until=notes_count_until, run=run)
+        run = run._replace(moved_at=max(run.moved_at, evidence_of(tx, row).at))
+    return facts._replace(watched_from=watched_from, notes_count_until=notes_count_until, run=run)
 
 
 def evidence_of(tx: Reading, row: WatchedMember) -> Evidence:

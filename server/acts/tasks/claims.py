@@ -14,6 +14,7 @@ from teamroom.server.facts.task import (
     add_entry,
     cancelled_dependencies,
     find_task,
+    held_from_now,
     history,
     needs_of,
     unfinished_dependencies,
@@ -92,14 +93,18 @@ def claim_task(tx: Writing, caller: Caller, arguments: ClaimTask) -> Claimed:
             **({"authorizations": [authorization_name(entry.id) for entry in entries]} if entries else {}),
         },
     )
-    take(tx, caller.member, task, seconds, task.row.hops, count_uses(tx, entries, seq), seq)
+    authorised = count_uses(tx, entries, seq)
+    take(tx, caller.member, task, seconds, task.row.hops, authorised, seq)
     detail = {"fence": fence, "before": task.row.holder_name}
     add_entry(tx, task.id, caller, "claimed", "", detail)
     newest = Entry(seq=seq, at=rfc3339(tx.wall), member=caller.name, kind="claimed", text="", detail=detail)
     if task.state == "claimed" and task.holder is not None:
         line = f"@{caller.name} claimed {task.name} because your lease had expired"
         wake_members(tx, [task.holder], reason="control", subject=task.name, sender=caller.member, line=line)
-    return _claimed(tx, find_task(tx, task.id), needs, [newest, *earlier][:HISTORY_SHOWN], receipt=seq)
+    claimed = held_from_now(
+        tx, task, seconds, holder=caller.member, holder_owner=caller.owner, fence=fence, authorised=authorised
+    )
+    return _claimed(tx, claimed, needs, [newest, *earlier][:HISTORY_SHOWN], receipt=seq)
 
 
 def _best(tx: Writing, caller: Caller) -> int:

@@ -42,6 +42,7 @@ from teamroom.server.facts.task import (
     StoredTask,
     add_entry,
     find_task,
+    held_from_now,
     require_fence,
     task_added,
     task_changed,
@@ -322,17 +323,18 @@ def _update(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask
             **_changed(arguments.changes or Changes()),
         },
     )
-    if arguments.changes is not None or arguments.snooze_until is not None:
+    renewed, is_edited = None, arguments.changes is not None or arguments.snooze_until is not None
+    if is_edited:
         _edit(tx, caller, arguments, task, seq)
     if arguments.status in ("released", "cancelled"):
         _release_or_cancel(tx, arguments, task, caller, seq)
     elif arguments.fence is not None:
-        _renew(tx, caller, arguments, task, seq, block)
+        renewed = _renew(tx, caller, arguments, task, seq, block)
     if task.holder != caller.member:
         settle_member(tx, caller, task.id)
     kind = arguments.status or ("note" if arguments.note else "changed")
     add_entry(tx, task.id, caller, kind, arguments.note or ("" if block is None else f"on {block.text}"))
-    updated = find_task(tx, task.id)
+    updated = find_task(tx, task.id) if renewed is None or is_edited else renewed
     return Updated(
         receipt=seq,
         task=task.name,
@@ -376,8 +378,10 @@ def _describe_update(caller: Caller, arguments: UpdateTask, task: StoredTask, bl
     return add_quote(f"@{caller.name} {did} {task.name}", what)
 
 
-def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, block: Block | None) -> None:
-    """Renew the lease; while the task is blocked its clock is stopped."""
+def _renew(
+    tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask, seq: int, block: Block | None
+) -> StoredTask:
+    """Renew the lease; while the task is blocked its clock is stopped. Returns the task as it is then."""
     if task.state not in ("claimed", "blocked"):
         fix = "Call check_in to see the tasks that you hold."
         if task.state == "offered" and task.row.offer is not None:
@@ -407,6 +411,7 @@ def _renew(tx: Writing, caller: Caller, arguments: UpdateTask, task: StoredTask,
     if arguments.note:
         note = {"note": text_digest(arguments.note), "busy_until": None, "task": task.id}
         tx.run("record_progress", member=caller.member, now=tx.now, **note)
+    return held_from_now(tx, task, seconds, state)
 
 
 def _release_or_cancel(tx: Writing, arguments: UpdateTask, task: StoredTask, caller: Caller, seq: int) -> None:

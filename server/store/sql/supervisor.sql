@@ -22,6 +22,15 @@ values (:rule, :subject, :member, :at, :since, :span)
 on conflict (rule, subject, member) do update
 set at = :at, since = :since, span = :span, slot = 0, counted = 0, escalated = 0, failures = 0
 
+-- name: schedule_both
+-- The same for the two timers of a task that is held: its reminder, and the end of its lease.
+insert into due (rule, subject, member, at, since, span)
+values ('task', :task, :member, :remind_at, :since, :remind_span),
+    ('lease', :task, :member, :lease_at, :since, :lease_span)
+on conflict (rule, subject, member) do update
+set at = excluded.at, since = excluded.since, span = excluded.span,
+    slot = 0, counted = 0, escalated = 0, failures = 0
+
 -- name: postpone
 update due set at = :at, failures = 0 where rule = :rule and subject = :subject and member = :member
 
