@@ -8,7 +8,6 @@ binds the very next commit and a resume the very next call. A read is one snapsh
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
@@ -20,44 +19,38 @@ from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
 from teamroom.server.acts.members.sign_in import end_session, open_session, require_link
 from teamroom.server.acts.presence.presence import WAKES_WAITING
-from teamroom.server.acts.presence.trouble import clear_suspicion
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
+from teamroom.server.door.admission import admit, carry_out, require_permitted, with_waiting
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
+from teamroom.server.door.failures import storage_refusal, too_large
 from teamroom.server.door.kept import KeptReplies
-from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps, touch
+from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
 from teamroom.server.door.repeated import tell_owner, write_counts
 from teamroom.server.door.repeats import remember, repeat_of, replay
-from teamroom.server.facts.mentions import list_new_names, list_not_reached
-from teamroom.server.facts.roles import Roles
-from teamroom.server.facts.standing import is_killed, require_active, state_of
-from teamroom.server.facts.steps import Delivery, note_acted
-from teamroom.server.facts.wakes import measure_answers, waiting_now
-from teamroom.server.identity import Caller, CallingListener, token_hash
+from teamroom.server.door.timed import Timed
+from teamroom.server.facts.standing import state_of
+from teamroom.server.facts.steps import Delivery
+from teamroom.server.identity import Caller, token_hash
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import (
     ROOMS_TURN,
-    BusyError,
-    DamagedError,
-    DiskFullError,
-    OutcomeUnknownError,
     QueueFullError,
     ReadEndedError,
     StorageError,
     TooLargeError,
     Transactions,
     Turn,
-    UnreachableError,
 )
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.rows.members import Principal, TokenRow
+from teamroom.server.store.rows.members import TokenRow
 from teamroom.server.store.transaction import Reading, Writing
 
 logger = logging.getLogger("teamroom.door")
@@ -70,12 +63,6 @@ FOLLOWS_BEHIND = 4
 
 COUNTS_SECONDS = 5.0
 """How soon the number of refused calls is written."""
-
-UNREACHABLE_SECONDS = 5
-"""After how long to retry if the database does not answer."""
-
-DAMAGED_SECONDS = 600
-"""After how long to retry if a person must restore the room first."""
 
 
 OnLost = Callable[[Callable[[], object]], contextlib.AbstractContextManager[None]]
@@ -227,17 +214,17 @@ class Door:
         def work(tx: Writing) -> Any:
             if act.is_switch:
                 tx.lift_limit()
-            present = _admit(tx, caller, act.roles, act.while_paused, listener)
+            present = admit(tx, caller, act.roles, act.while_paused, listener)
             if repeat is not None and (first := replay(tx, present, act, repeat)) is not None:
-                return _with_waiting(tx, present, act, first)
+                return with_waiting(tx, present, act, first)
             if confirmation is not None:
                 use_up(tx, confirmation, act.name)
-            reply = _carry_out(tx, present, act, arguments)
+            reply = carry_out(tx, present, act, arguments)
             if repeat is not None and state_of(tx.principal, tx.now) == "active":
                 remember(tx, present, act, repeat, reply)
-            return _with_waiting(tx, present, act, reply)
+            return with_waiting(tx, present, act, reply)
 
-        with self._timed("act", act.name) as timed:
+        with Timed(self._metrics, "act", act.name) as timed:
             turn = await self._turn(caller, act, arguments)
             timed.reply = await self._counted(
                 caller, self._write(work, self._recovery(caller, act), turn, act.is_switch)
@@ -268,7 +255,7 @@ class Door:
         """
 
         def admitted(tx: Writing) -> T:
-            _check(tx, caller, read.roles, read.while_paused)
+            require_permitted(tx, caller, read.roles, read.while_paused)
             return work(tx)
 
         done: T = await self._write(admitted, _reraise, Turn(caller.member))
@@ -315,7 +302,7 @@ class Door:
         def work(tx: Writing) -> None:
             if act.is_switch:
                 tx.lift_limit()
-            _carry_out(tx, _admit(tx, caller, act.roles, act.while_paused), act, arguments)
+            carry_out(tx, admit(tx, caller, act.roles, act.while_paused), act, arguments)
             raise _RehearsedError
 
         def recover(tx: Writing, error: Exception) -> Refusal | Confirmation:
@@ -352,7 +339,7 @@ class Door:
 
         def recover(tx: Writing, error: Exception) -> Refusal:
             if isinstance(error, TooLargeError):
-                error = _too_large(act.name, error)
+                error = too_large(act.name, error)
             if not isinstance(error, Refusal):
                 raise error
             if error.code not in UNRECORDED:
@@ -371,7 +358,7 @@ class Door:
         kept = self._kept.find(key)
 
         def work(tx: Reading) -> tuple[Any, bool]:
-            row = _check(tx, caller, read.roles, read.while_paused)
+            row = require_permitted(tx, caller, read.roles, read.while_paused)
             if kept is not None and kept.holds(tx):
                 return kept.reply, is_stale(tx, row)
             reply = read.run(tx, caller_of(row), arguments)
@@ -381,7 +368,7 @@ class Door:
         if read.counts_refusals:
             await self.write_refused_calls()
             self.rates.refused.rows.clear()  # what comes now is counted in other rows than what this read shows
-        with self._timed("read", read.name):
+        with Timed(self._metrics, "read", read.name):
             self.rates.require_care(caller)
             try:
                 is_small = kept is not None or read.is_small(arguments)
@@ -393,7 +380,7 @@ class Door:
         if is_due or read.after_read is not None:
 
             def afterwards(tx: Writing) -> None:
-                _admit(tx, caller, read.roles, read.while_paused)
+                admit(tx, caller, read.roles, read.while_paused)
                 if read.after_read is not None:
                     read.after_read(tx, caller, arguments, reply)
 
@@ -451,12 +438,9 @@ class Door:
         """Check that a caller may read this now, before a push. Raises Refusal, which leaves no receipt."""
         self.on_waiting()
         try:
-            await self._store.look_up(lambda tx: _check(tx, caller, read.roles, read.while_paused))
+            await self._store.look_up(lambda tx: require_permitted(tx, caller, read.roles, read.while_paused))
         except StorageError as error:
             raise self.storage_refusal(error) from error
-
-    def _timed(self, kind: str, name: str) -> "_Timed":
-        return _Timed(self._metrics, kind, name)
 
     async def _leave_receipt(self, caller: Caller, name: str, refusal: Refusal) -> None:
         if refusal.code in UNRECORDED:
@@ -475,51 +459,7 @@ class Door:
 
     def storage_refusal(self, error: StorageError) -> Refusal:
         """The refusal for a failure of the store, with what to do about it."""
-        if isinstance(error, TooLargeError):
-            return _too_large("this call", error)
-        if isinstance(error, DiskFullError):
-            return Refusal(
-                "storage",
-                f"The room's disk is full ({error}).",
-                "Nothing was changed. Only reads, pause, resume, kill and revoke work. Tell your owner to free space "
-                "on that disk, and call again later.",
-                retry_after_seconds=30,
-            )
-        if isinstance(error, DamagedError):
-            return Refusal(
-                "storage",
-                f"The room's database is damaged, so the room is read-only: {error}.",
-                f"Nothing was changed. Tell your owner: {self._restore_command()}",
-                retry_after_seconds=DAMAGED_SECONDS,
-            )
-        if isinstance(error, BusyError):
-            return Refusal(
-                "busy",
-                f"The room's database is busy: {error}.",
-                "Nothing was changed. Call again in a second.",
-                retry_after_seconds=1,
-            )
-        if isinstance(error, OutcomeUnknownError):
-            return Refusal(
-                "storage",
-                "The connection to the room's database was lost while this was saved; it may have been carried out.",
-                "Make exactly the same call again: you get the first result if there is one.",
-                retry_after_seconds=UNREACHABLE_SECONDS,
-            )
-        if isinstance(error, UnreachableError):
-            return Refusal(
-                "storage",
-                f"The room's database does not answer: {error}.",
-                f"Nothing was changed. Call again in {UNREACHABLE_SECONDS} s; the room comes back automatically.",
-                retry_after_seconds=UNREACHABLE_SECONDS,
-            )
-        logger.error("the store failed: %s", error)
-        return Refusal(
-            "storage",
-            "The room cannot read or write its disk.",
-            "Nothing was changed. Tell your owner to run `teamroom doctor`, and call again later.",
-            retry_after_seconds=30,
-        )
+        return storage_refusal(error, self._restore_command)
 
     async def _write(
         self,
@@ -552,29 +492,6 @@ class _RehearsedError(Exception):
     """Undoes a rehearsed act that was not refused."""
 
 
-class _Timed:
-    """A call that is counted and timed, whatever its outcome."""
-
-    __slots__ = ("_kind", "_metrics", "_name", "_started", "reply")
-
-    def __init__(self, metrics: Metrics, kind: str, name: str) -> None:
-        self._metrics, self._kind, self._name = metrics, kind, name
-        self.reply: Any = None
-
-    def __enter__(self) -> "_Timed":
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is None:
-            outcome = "ok" if getattr(self.reply, "replayed", None) is None else "replayed"
-        elif isinstance(error, Refusal):
-            outcome = error.code
-        else:
-            outcome = "fault" if isinstance(error, Exception) else "left"
-        self._metrics.call(self._kind, self._name, outcome, time.perf_counter() - self._started)
-
-
 def _killed(row: TokenRow) -> UnauthorisedError:
     why = f"@{row.name} was killed by @{row.by_name}: {inline(row.reason or '')}."
     fix = f"Stop, and make no more calls. Tell the person who started you; only an owner can revive @{row.name}."
@@ -594,85 +511,5 @@ async def _while_connected(reading: Coroutine[Any, Any, T], on_lost: OnLost) -> 
         raise Refusal("conflict", "The client has disconnected.", "Call again.") from None
 
 
-def _too_large(what: str, error: TooLargeError) -> Refusal:
-    return Refusal(
-        "too_large",
-        f"The room would have to look at too much for {what}: {error}.",
-        "Nothing was changed. Call again with less: fewer dependencies, addressees or items, or a smaller page.",
-    )
-
-
 def _reraise(tx: Writing, error: Exception) -> None:
     raise error
-
-
-# ------------------------------------------------------------------ admission, inside the transaction
-
-
-def _admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listener: Heard | None = None) -> Caller:
-    """The caller as the store knows it now, if it may act. Records that it called. Raises Refusal."""
-    row = _check(tx, caller, roles, while_paused)
-    tx.listener = None if listener is None else CallingListener(listener.name, listener.is_newest)
-    newest = listener if listener is not None and listener.is_newest else None
-    if is_stale(tx, row, newest):
-        touch(tx, caller, row, newest)
-    return caller_of(row)
-
-
-def _carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:
-    """Run an act. A new receipt clears a suspicion of the caller, if the act counts as evidence."""
-    trouble = tx.principal.trouble
-    new_names = list_new_names(tx, arguments)
-    reply = act.run(tx, caller, arguments)
-    if reply.replayed is None:
-        if not_reached := list_not_reached(tx, caller, arguments, reply):
-            reply.not_reached = not_reached
-        if new_names:
-            reply.new_names = new_names
-    is_new = reply.receipt is not None and reply.replayed is None
-    if is_new:
-        reply.head = log.head_of(tx)
-    if is_new and _was_handed(tx) and act.is_evidence(reply):
-        note_acted(tx, caller.member, tx.principal.acted, max(tx.principal.seen, tx.principal.woken))
-    if is_new and (trouble in ("suspect", "zombie") or _was_woken(tx)) and act.is_evidence(reply):
-        if _was_woken(tx):
-            measure_answers(tx, caller)
-        if trouble in ("suspect", "zombie"):
-            clear_suspicion(tx, caller)
-    tx.end()
-    return reply
-
-
-def _with_waiting(tx: Writing, caller: Caller, act: AnyAct, reply: Any) -> Any:
-    """The reply, with what waits for an agent: in the middle of its work, it may not check in for hours."""
-    if caller.kind == "agent" and not act.shows_wakes and tx.principal.has_wakes:
-        reply.waiting = waiting_now(tx, caller.member, tx.principal.acknowledged)
-    return reply
-
-
-def _was_woken(tx: Writing) -> bool:
-    """Whether the caller itself acts, and was shown wakes since its last act, so that this act answers them."""
-    return tx.listener is None and tx.principal.seen > tx.principal.acted
-
-
-def _was_handed(tx: Writing) -> bool:
-    """Whether the caller itself acts, after it was shown wakes or a harness of it was started with them."""
-    row = tx.principal
-    return tx.listener is None and max(row.seen, row.woken) > row.acted
-
-
-def _check(tx: Reading, caller: Caller, roles: Roles, while_paused: bool) -> Principal:
-    """The caller's row, if it may act now and has one of the roles. Raises Refusal."""
-    row = tx.caller_row = find_principal(tx, caller)
-    if row is None or (not is_killed(row) and not is_live(row, tx.now)):
-        raise Refusal(
-            "not_allowed", "Your token was revoked or has expired.", "Ask your owner for a new one, then call again."
-        )
-    require_active(tx, row, while_paused=while_paused)
-    if row.role not in roles:
-        raise Refusal(
-            "not_allowed",
-            f"Your role is {row.role}; this call needs {' or '.join(sorted(roles))}.",
-            "Ask an operator or a room owner to do it.",
-        )
-    return row

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from teamroom.server.door import door as room_door
+from teamroom.server.door import admission
 from teamroom.server.identity import Caller as Member
 from teamroom.server.refusals import CODES
 from teamroom.server.store.transaction import Reading
@@ -261,7 +261,7 @@ def _pauses_again(flips: list[Flip], flip: Flip, name: str, call: Called) -> boo
 @contextlib.contextmanager
 def cached_standing() -> Iterator[None]:
     """The naive check: what a caller may do is looked up once in some calls, not inside each act."""
-    read, kept = room_door.find_principal, dict[str, tuple[Any, int]]()
+    read, kept = admission.find_principal, dict[str, tuple[Any, int]]()
 
     def principal(tx: Reading, caller: Member) -> Any:
         row, left = kept.get(caller.token_id, (None, 0))
@@ -270,7 +270,7 @@ def cached_standing() -> Iterator[None]:
         kept[caller.token_id] = row, left - 1
         return row
 
-    with patch.object(room_door, "find_principal", principal):
+    with patch.object(admission, "find_principal", principal):
         yield
 
 

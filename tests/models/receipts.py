@@ -19,7 +19,7 @@ from teamroom.server.acts.members.roster import WHO
 from teamroom.server.acts.messages.messages import POST_MESSAGE, READ_MESSAGES
 from teamroom.server.acts.presence.presence import CHECK_IN, HEARTBEAT, WAKES_WAITING
 from teamroom.server.acts.tasks.tasks import CREATE_TASK
-from teamroom.server.door import door
+from teamroom.server.door import admission
 from teamroom.server.door.principal import Heard
 from teamroom.server.facts import steps
 from teamroom.server.rules.presence import ninetieth
@@ -408,7 +408,7 @@ def an_act_that_was_surely_notified() -> Iterator[None]:
         note_acted(tx, member, after, upto)
         tx.run("note_notified", member=member, listener="", at=tx.now, from_seq=after, upto=upto)
 
-    with patch.object(door, "note_acted", assumes):
+    with patch.object(admission, "note_acted", assumes):
         yield
 
 

@@ -13,7 +13,7 @@ from teamroom.server.acts.control.control import KILL, PAUSE, RESUME
 from teamroom.server.acts.members.members import ENROLL
 from teamroom.server.acts.presence.me import READ_INBOX
 from teamroom.server.acts.presence.presence import CHECK_IN
-from teamroom.server.door import door
+from teamroom.server.door import admission
 from tests.models.world import Model, Plan, code
 
 
@@ -207,7 +207,7 @@ class Standing(Model):
 def standing_kept_beside_the_store() -> Iterator[None]:
     """The twin: who calls is looked up once and remembered for a few calls."""
     found: dict[int, list[Any]] = {}
-    look_up = door.find_principal
+    look_up = admission.find_principal
 
     def remembered(tx: Any, caller: Any) -> Any:
         kept = found.setdefault(id(caller), [caller, None, 0])
@@ -216,11 +216,11 @@ def standing_kept_beside_the_store() -> Iterator[None]:
         kept[2] += 1
         return kept[1]
 
-    door.find_principal = remembered
+    admission.find_principal = remembered
     try:
         yield
     finally:
-        door.find_principal = look_up
+        admission.find_principal = look_up
 
 
 TWIN = standing_kept_beside_the_store

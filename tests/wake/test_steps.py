@@ -134,7 +134,7 @@ def assuming() -> Iterator[None]:
         tx.run("note_notified", **bounds)
         tx.run("note_woken", **bounds)
 
-    with patch("teamroom.server.door.door.note_acted", acted):
+    with patch("teamroom.server.door.admission.note_acted", acted):
         yield
 
 
