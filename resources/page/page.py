@@ -16,7 +16,7 @@ from teamroom.resources.page.assets import assets
 from teamroom.resources.page.forms import REQUEST_ID, THEN, TYPED, arguments_of, whole_form
 from teamroom.resources.page.html import render
 from teamroom.resources.page.live import Bodies, Live
-from teamroom.resources.page.parts import PARTS, Part, filters_of, may_stop_all
+from teamroom.resources.page.parts import PARTS, PARTS_OF, Part, filters_of, may_stop_all
 from teamroom.resources.page.reading import AddressRefusal
 from teamroom.resources.page.refusals import for_people
 from teamroom.resources.page.shared import Shared
@@ -99,7 +99,7 @@ class Page:
 
     def changed(self, topics: set[str]) -> None:
         """Note what an act changed, after its commit."""
-        self.shared.changed(part.name for part in PARTS.values() if not part.topics.isdisjoint(topics))
+        self.shared.changed({part for topic in topics for part in PARTS_OF.get(topic, ())})
 
     def all_changed(self) -> None:
         """Note that any part may have changed."""

@@ -145,5 +145,11 @@ PARTS = {
 }
 """The parts in the order in which people need them."""
 
+PARTS_OF = {
+    topic: [part.name for part in PARTS.values() if topic in part.topics]
+    for topic in frozenset[str]().union(*(part.topics for part in PARTS.values()))
+}
+"""The parts that a topic changes."""
+
 OTHER_CHANGES = {"settings": frozenset({topics.POLICY, topics.CHANNELS, topics.NAMES})}
 """What changes pages that show something else, by the name under which they follow it."""

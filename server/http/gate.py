@@ -122,11 +122,12 @@ class Gate:
             headers = _single_headers(scope)
             if scope["path"] not in HEALTH_PATHS:
                 self._check_host(headers)
-            if self._visits is not None and self._visits.serves(scope["path"]):
+            is_call = scope["path"] == MCP_PATH  # most requests are, so nothing else is looked for first
+            if not is_call and self._visits is not None and self._visits.serves(scope["path"]):
                 await self._visit(self._visits, scope, headers, receive, send)
                 return
             self._check_origin(headers)
-            if scope["path"] == MCP_PATH:
+            if is_call:
                 await self._enter(scope, headers, receive, send)
             elif scope["path"].startswith(HOOKS_PATH):
                 await self._answer_hook(scope, headers, receive, send)

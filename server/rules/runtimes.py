@@ -8,6 +8,7 @@ it.
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from teamroom.server.rules.characters import clean
@@ -75,9 +76,17 @@ def read_whereabouts(meta: Any) -> Whereabouts | None:
 
 def read_client(client: Any) -> Whereabouts | None:
     """What a client says of itself in its introduction; None if it names nothing."""
-    if not isinstance(client, dict) or not (name := _text(client, "name", SHORT)):
+    if not isinstance(client, dict):
         return None
-    return Whereabouts("", harness=name, version=_text(client, "version", SHORT))
+    name, version = _given(client, "name", SHORT), _given(client, "version", SHORT)
+    return None if name is None else _client_named(name, version or "")
+
+
+@lru_cache(maxsize=256)
+def _client_named(name: str, version: str) -> Whereabouts | None:
+    """A client by what it says in each of its calls, which hardly ever differs."""
+    harness = _line(name, SHORT)
+    return Whereabouts("", harness=harness, version=_line(version, SHORT)) if harness else None
 
 
 def merge(before: Seen | None, said: Whereabouts, now: float) -> Seen:
@@ -151,8 +160,18 @@ def say_two_hosts(name: str, first: str, second: str) -> str:
 
 def _text(said: dict[str, Any], name: str, longest: int) -> str:
     """A text of a report on one line, without what steers, not longer than allowed."""
+    given = _given(said, name, longest)
+    return "" if given is None else _line(given, longest)
+
+
+def _given(said: dict[str, Any], name: str, longest: int) -> str | None:
+    """What a report says under a name, if it is a text: no more of it than is looked at."""
     value = said.get(name)
-    return " ".join(clean(value[: 4 * longest]).text.split())[:longest] if isinstance(value, str) else ""
+    return value[: 4 * longest] if isinstance(value, str) else None
+
+
+def _line(text: str, longest: int) -> str:
+    return " ".join(clean(text).text.split())[:longest]
 
 
 def _last(path: str) -> str:
