@@ -11,7 +11,7 @@ import pytest
 from teamroom.clients.listener.listen import BEAT_SECONDS
 from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 from tests.support.bounds import BOUND_SECONDS
-from tests.support.listeners import listening
+from tests.support.listeners import listening, until_streams
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, message, modern_headers, posted
 from tests.support.room_in_thread import room_in_thread
@@ -190,9 +190,7 @@ async def test_people_may_listen_in_several_places(room: RunningRoom) -> None:
     again = await room.connect("olga")
     after = (await owner("check_in"))["cursor"]
     calls = [asyncio.create_task(member("wait_for_wake", after=after)) for member in (owner, again)]
-    async with asyncio.timeout(BOUND_SECONDS):
-        while room.room.bus.waiting_calls < 2:
-            await anyio.lowlevel.checkpoint()
+    await room.until_waiting(2)
     await agent("post_message", text="hello", to=["olga"])
     assert [len(told["wakes"]) for told in await asyncio.wait_for(asyncio.gather(*calls), BOUND_SECONDS)] == [1, 1]
 
@@ -228,16 +226,9 @@ def test_the_result_of_a_superseded_stream_says_so_on_the_wire(tmp_path: Path) -
             older, newer = (wires.enter_context(room.wire()) for _ in range(2))
             for wire in (older, newer):
                 wire.send(posted(room.port, room.token("agent"), listen, headers))
-                room.run(until_followed, room.running)
+                room.run(until_streams, room.running, 1)
             assert older.answer().json["result"]["_meta"]["teamroom/superseded"] is True
         assert "teamroom/superseded" not in newer.answer().json["result"]["_meta"]
-
-
-async def until_followed(room: RunningRoom) -> None:
-    """Wait until a stream follows."""
-    async with asyncio.timeout(BOUND_SECONDS):
-        while not room.room.push.count:
-            await anyio.lowlevel.checkpoint()
 
 
 async def test_of_two_streams_that_follow_an_inbox_the_older_one_ends(room: RunningRoom) -> None:
@@ -249,6 +240,30 @@ async def test_of_two_streams_that_follow_an_inbox_the_older_one_ends(room: Runn
         async with listening(room, "agent", "teamroom://inbox") as newer:
             await owner("post_message", text="two", to=["agent"])
             assert await newer.next() == "teamroom://inbox"
-            async with asyncio.timeout(BOUND_SECONDS):
-                while room.room.push.count > 1:
-                    await anyio.lowlevel.checkpoint()
+            await until_streams(room, 1)
+
+
+async def test_a_waiting_call_ends_the_stream_that_followed_before(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    async with listening(room, "agent", "teamroom://inbox") as older:
+        await owner("post_message", text="one", to=["agent"])
+        assert await older.next() == "teamroom://inbox"
+        cursor = (await agent("check_in"))["cursor"]
+        waiting = asyncio.create_task(agent("wait_for_wake", after=cursor, timeout_seconds=50))
+        await room.until_waiting()
+        await until_streams(room, 0)
+        await owner("post_message", text="two", to=["agent"])
+        assert [wake["line"] for wake in (await asyncio.wait_for(waiting, BOUND_SECONDS))["wakes"]]
+
+
+async def test_a_stream_ends_the_call_that_waited_before(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (agent,) = await room.enroll("agent")
+    waiting = asyncio.create_task(agent.said("wait_for_wake", timeout_seconds=50))
+    await room.until_waiting()
+    async with listening(room, "agent", "teamroom://inbox") as newer:
+        reply, _, _ = await asyncio.wait_for(waiting, BOUND_SECONDS)
+        assert reply["superseded"]
+        await owner("post_message", text="one", to=["agent"])
+        assert await newer.next() == "teamroom://inbox"

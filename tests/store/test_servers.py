@@ -13,6 +13,7 @@ from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY
 from tests.http.test_metrics import metrics
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import POSTGRES
+from tests.support.listeners import listening, until_streams
 from tests.support.postgres import NAME_FILE
 from tests.support.promises import house, promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -162,6 +163,20 @@ async def test_a_newer_listener_on_another_server_ends_the_older_one(two: tuple[
     assert body["superseded"]
     assert not there.done()
     there.cancel()
+
+
+@promise("PRS5")
+async def test_a_stream_and_a_call_on_another_server_end_each_other(two: tuple[RunningRoom, RunningRoom]) -> None:
+    first, second = two
+    there = await second.connect("builder")
+    async with listening(first, "builder", "teamroom://inbox"):
+        await until_streams(first, 1)
+        waiting = asyncio.ensure_future(there.said("wait_for_wake", timeout_seconds=50))
+        await second.until_waiting()
+        await until_streams(first, 0)
+        async with listening(first, "builder", "teamroom://inbox"):
+            body, _, _ = await asyncio.wait_for(waiting, BOUND_SECONDS)
+            assert body["superseded"]
 
 
 @promise("REM1")

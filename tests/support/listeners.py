@@ -6,6 +6,7 @@ import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio.lowlevel
 import httpx2
 from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
@@ -116,3 +117,10 @@ async def _follow(stream: Any, told: Told) -> None:
         told.ended.set_result(None)
     except Exception as error:
         told.ended.set_result(error)
+
+
+async def until_streams(room: RunningRoom, count: int) -> None:
+    """Wait until so many streams follow something."""
+    async with asyncio.timeout(BOUND_SECONDS):
+        while room.room.push.count != count:
+            await anyio.lowlevel.checkpoint()
