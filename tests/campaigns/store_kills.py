@@ -119,7 +119,7 @@ def _order(
     place = 0 if twin else dice.choice((0, 0, 1, 2))
     return {
         "folder": str(folder),
-        "callers": {name: asdict(caller) for name, caller in callers.items()},
+        "callers": {name: caller._asdict() for name, caller in callers.items()},
         "again": [asdict(wanted) for wanted in again],
         "life": str(turn),
         "seed": dice.random(),

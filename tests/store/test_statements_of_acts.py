@@ -47,7 +47,16 @@ COSTS: dict[str, list[str]] = {
 }
 """The statements of each call in its own transaction, without those of the batch and of the token."""
 
-BATCH = ["begin_write", "lock_head", "savepoint", "release", "index_messages", "save_head", "commit"]
+BATCH = [
+    "begin_write",
+    "lock_head",
+    "savepoint",
+    "release",
+    "index_messages",
+    "save_head",
+    "page_count",
+    "commit",
+]
 """The statements that the acts of a batch share, but for the two of a savepoint."""
 
 

@@ -70,6 +70,10 @@ class Committer(BatchCommitter):
         self._untidy: dict[str, bool] = {}
         """The statements that still merge an index of words, and whether each has begun."""
         self._scrub_from = self._cut_from = 0.0
+        self._growth: int | None = None
+        """What `growth` found, until something changes it."""
+        self._file_bytes: int | None = None
+        """The size of the database file, which only a checkpoint changes; None: not known."""
         self._was_log_held = False
         """Whether a reader kept a checkpoint from copying all of the log, which then grows."""
 
@@ -128,6 +132,7 @@ class Committer(BatchCommitter):
             self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
             self.run_named("save_head", head.values())
+        self._growth = self._measure_growth()  # here, because after the commit it takes a transaction of its own
         self.run_named("commit")
         self.last = head.copy()
         self.commits += 1
@@ -149,12 +154,13 @@ class Committer(BatchCommitter):
 
     def is_checkpoint_due(self) -> bool:
         """Whether the size of the write-ahead log, or the space of the disk, calls for a checkpoint now."""
-        return self._is_log_too_large() or self._reserve.calls_for_a_checkpoint(self._growth())
+        return self._is_log_too_large() or self._reserve.calls_for_a_checkpoint(self.growth())
 
     def checkpoint(self, how: str) -> None:
         """Copy what was committed into the database file, if the disk has space for it. A large log is cut."""
-        if not self._reserve.has_room_for(self._growth()):
+        if not self._reserve.has_room_for(self.growth()):
             return
+        self._growth = self._file_bytes = None
         try:
             found = self.run_named(how).fetchone()
             if found["checkpointed"] < found["log"]:
@@ -184,6 +190,7 @@ class Committer(BatchCommitter):
             return False
         self.run_named("begin_write")
         self._index_tasks(0)
+        self._growth = None
         self.run_named("commit")
         self.changes += 1
         return True
@@ -192,7 +199,7 @@ class Committer(BatchCommitter):
         """Cut the log; returns whether it is cut, which a reader can prevent. On a full disk, acts need what it has."""
         if not self._log_bytes() or (not self._reserve.is_held and self._log_bytes() <= self._reserve.size):
             return True
-        if not self._reserve.has_room_for(self._growth()):
+        if not self._reserve.has_room_for(self.growth()):
             return False
         self._was_log_held = not self._cut_log()
         return not self._was_log_held
@@ -204,6 +211,7 @@ class Committer(BatchCommitter):
         free, pages = (int(self.run_named(name).fetchone()[0]) for name in ("free_pages", "page_count"))
         if free - RETURNED_PAGES < pages // KEPT_SHARE:
             return False
+        self._growth = self._file_bytes = None
         self.connection.executescript(self._statements["return_pages"])  # `execute` would take one step, for one page
         return True
 
@@ -249,6 +257,7 @@ class Committer(BatchCommitter):
 
     def _cut_log(self) -> bool:
         """Cut the write-ahead log to nothing, without waiting for a reader; returns whether it is cut."""
+        self._growth = self._file_bytes = None
         self.run_named("wait_never")
         try:
             return not self.run_named("checkpoint_and_cut").fetchone()["busy"]
@@ -293,6 +302,7 @@ class Committer(BatchCommitter):
         head.restore(before)
 
     def _abandon(self) -> None:
+        self._growth = None
         if self.connection.in_transaction:
             try:
                 self.run_named("rollback")
@@ -307,11 +317,17 @@ class Committer(BatchCommitter):
         if is_damage(error) and self.damage is None:
             self.damage = str(error)
 
-    def _growth(self) -> int:
+    def growth(self) -> int:
         """The bytes by which the next checkpoint makes the database file longer; 0 if they are not known."""
+        if self._growth is None:
+            self._growth = self._measure_growth()
+        return self._growth
+
+    def _measure_growth(self) -> int:
         try:
-            pages = self.run_named("page_count").fetchone()["page_count"]
-            return int(pages * self._page_bytes - os.stat(self._path).st_size)
+            if self._file_bytes is None:
+                self._file_bytes = os.stat(self._path).st_size
+            return int(self.run_named("page_count").fetchone()["page_count"] * self._page_bytes - self._file_bytes)
         except (sqlite3.Error, OSError):
             return 0
 
