@@ -69,6 +69,9 @@ PAGES_AT_START = 20
 SUPERVISOR_BYTES = 8
 """The length of the random name of this start of the server: it supervises its room and counts calls under it."""
 
+GOODBYE_SECONDS = 3.0
+"""How long the last acts of a server that stops may take. A database can stand still."""
+
 Reports = Sequence[Progress]
 """Three functions that get how far an upgrade is: the copy for the backup, its check, and the rebuild of the file."""
 
@@ -486,11 +489,13 @@ class Room:
                 self.seal(stops=True)
 
     async def _say_goodbye(self) -> None:
-        """The last acts of this server."""
-        await self.door.write_refused_calls()
-        await self.servers.leave()
-        with contextlib.suppress(Refusal, StorageError):
-            await self.door.act_as_room(Writing.save_clock)
+        """The last acts of this server, as far as the database carries them out in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.door.write_refused_calls()
+                await self.servers.leave()
+                with contextlib.suppress(Refusal, StorageError):
+                    await self.door.act_as_room(Writing.save_clock)
 
 
 def _offered() -> dict[str, Offered]:

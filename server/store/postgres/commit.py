@@ -67,6 +67,7 @@ class Committer(BatchCommitter):
         self._again_until = 0.0
         self._has_unindexed = True
         """Whether there may be tasks whose words are not written."""
+        self._is_given_up = False
 
     def open(self) -> None:
         """Connect. Raises psycopg.Error."""
@@ -80,8 +81,22 @@ class Committer(BatchCommitter):
         """Disconnect."""
         self.session.close()
 
+    def cut_off(self) -> None:
+        """Give up the connection, because the database does not answer; a later act connects again. Any thread."""
+        if hasattr(self, "session"):  # it connects for the first time
+            self.session.is_given_up = True
+
+    def give_up(self) -> None:
+        """Wait for the database no longer, and do not connect again. Any thread may call this."""
+        self._is_given_up = True
+        self.cut_off()
+
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
+        if self._is_given_up:
+            raise psycopg.OperationalError("this server stops, and does not wait for the database")
         self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        if self._is_given_up:  # meanwhile
+            self.cut_off()
         self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
@@ -94,7 +109,7 @@ class Committer(BatchCommitter):
         return super().commit_batch(first, next_job)
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        if not is_lost(error) or time.monotonic() >= self._again_until:
+        if self._is_given_up or not is_lost(error) or time.monotonic() >= self._again_until:
             return False
         time.sleep(PAUSE_SECONDS)
         return True
@@ -231,7 +246,7 @@ class Committer(BatchCommitter):
                 self._abandon()
                 return has_moved and row is not None and row[0] == head.hash
             except psycopg.Error as error:
-                if time.monotonic() >= end:
+                if self._is_given_up or time.monotonic() >= end:
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
             time.sleep(PAUSE_SECONDS)
 

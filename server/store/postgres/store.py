@@ -37,6 +37,9 @@ T = TypeVar("T")
 NAME_BYTES = 8
 """The length of the random name under which a server speaks to the others."""
 
+FINISH_SECONDS = 3.0
+"""How long `close` lets the writer finish the acts that wait. No longer: then they are given up."""
+
 MakeCommitter = Callable[[Address, Context, News], Committer]
 MakeWriter = Callable[[Committer, Settings, CarryOut], Writer]
 
@@ -169,7 +172,7 @@ class PostgresStore:
     def _cut_off(self) -> None:
         """On the link's thread: the database does not answer, so nothing waits for it any longer."""
         if self.writer.is_alive:
-            self.committer.session.is_given_up = True
+            self.committer.cut_off()
         for reads in (self.reads, *(attached.reads for attached in list(self._attached))):
             reads.abandon()
         self._tell(Effects(is_cut_off=True))
@@ -220,9 +223,9 @@ class PostgresStore:
         return self.committer.committed
 
     async def close(self) -> None:
-        """Finish the acts that wait, and disconnect."""
+        """Finish the acts that wait, and disconnect. A database that stands still holds it up for a few seconds."""
         await asyncio.to_thread(self.link.close)
-        await self.writer.stop_remote()
+        await self.writer.stop_remote(0 if self.link.is_cut_off else FINISH_SECONDS, self.committer.give_up)
         await self.reads.close()
 
 
