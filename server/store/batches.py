@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import (
     ROOMS_TURN,
     DiskFullError,
@@ -150,7 +151,7 @@ class BatchCommitter(ABC):
         except OutcomeUnknownError as error:
             self._abandon()
             for job in batch:
-                self._fail(job, error)
+                self._leave_unknown(job, error)
         except Exception as error:
             self._abandon()
             batch = batch or [first]
@@ -172,7 +173,7 @@ class BatchCommitter(ABC):
             self.commit([job], opened, head)
         except OutcomeUnknownError as error:
             self._abandon()
-            self._fail(job, error)
+            self._leave_unknown(job, error)
         except Exception as error:
             self._abandon()
             self._note_damage(error)
@@ -207,6 +208,20 @@ class BatchCommitter(ABC):
             raise
         except Exception as error:
             job.error = error
+
+    def _leave_unknown(self, job: Job, error: OutcomeUnknownError) -> None:
+        """Nobody knows whether the commit of an act took place. What it causes is carried out: all look again then.
+
+        An act that was refused gets its refusal without a receipt, unless the refusal leaves more than that.
+        """
+        if job.error is not None:
+            return
+        if isinstance(job.result, Refusal) and job.result.also is None:
+            job.result.receipt = None
+            return
+        effects = job.effects
+        self._fail(job, error)
+        job.effects = effects
 
     def _fail(self, job: Job, error: Exception) -> None:
         """The engine did not carry an act out."""

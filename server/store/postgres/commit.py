@@ -31,7 +31,7 @@ from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.transaction import Context, Head, Writing
+from teamroom.server.store.transaction import Context, Head, Spent, Writing
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -68,6 +68,8 @@ class Committer(BatchCommitter):
         self._has_unindexed = True
         """Whether there may be tasks whose words are not written."""
         self._is_given_up = False
+        self._spent: dict[int, Spent] = {}
+        """What members sent to this server, and other servers were not told yet."""
 
     def open(self) -> None:
         """Connect. Raises psycopg.Error."""
@@ -201,14 +203,17 @@ class Committer(BatchCommitter):
         if head != opened:
             self.session.execute(self._statements["save_head"], head.values())
         effects = [job.effects for job in batch if job.effects is not None]
-        if (message := self._news.message(opened.seq, head.seq, effects, self.context.take_spent())) is not None:
+        for member, spent in self.context.take_spent().items():
+            self._spent[member] = self._spent.get(member, Spent(spent.share)).with_more(spent)
+        if (message := self._news.message(opened.seq, head.seq, effects, self._spent)) is not None:
             self.session.execute(self._statements["notify"], message)
         try:
             self.session.script(self._statements["commit"])
         except psycopg.OperationalError as error:
-            if not self._was_committed(head, head.seq != opened.seq):
+            if not self._was_committed(opened, head):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
+        self._spent = {}
         self.last = head.copy()
         self.commits += 1
         self.acts += len(batch)
@@ -230,7 +235,7 @@ class Committer(BatchCommitter):
             self.session.execute(self._statements[index], {"rows": json.dumps(words)})
         return len(rows)
 
-    def _was_committed(self, head: Head, has_moved: bool) -> bool:
+    def _was_committed(self, opened: Head, head: Head) -> bool:
         """Whether a commit took place whose connection was lost. Its transaction ends before the head can be locked.
 
         A commit without an entry leaves no trace, so its acts run again. Raises OutcomeUnknownError if nothing can be
@@ -244,9 +249,11 @@ class Committer(BatchCommitter):
                 self._lock_head()
                 row = self.session.execute(self._statements["hash_of"], {"seq": head.seq}).fetchone()
                 self._abandon()
-                return has_moved and row is not None and row[0] == head.hash
+                return head.seq != opened.seq and row is not None and row[0] == head.hash
             except psycopg.Error as error:
                 if self._is_given_up or time.monotonic() >= end:
+                    self._news.note_unknown(opened.seq, head.seq)
+                    self._spent = {}  # what other servers may have been told is not told twice
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
             time.sleep(PAUSE_SECONDS)
 

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 
@@ -128,8 +129,8 @@ class Link:
         if heard.before > (heard.before if self._heard is None else self._heard) or heard.effects.are_lost:
             self._look_again()
         self._heard = max(self._heard or 0, heard.after)
-        if heard.server != self._news.server:
-            self._tell(heard.effects)
+        if self._news.is_news(heard):
+            self._tell(heard.effects if heard.server != self._news.server else replace(heard.effects, spent={}))
 
     def _look(self, session: Session) -> None:
         """Look at the head. What it showed the last time must have been heard since. Raises psycopg.Error."""
