@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from graphlib import CycleError, TopologicalSorter
 
-from teamroom.server.store.copying import PAGE_ROWS, Row
+from teamroom.server.store.copying import PAGE_ROWS, CopyError, Row
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.transaction import Context, Reading
@@ -20,19 +21,13 @@ class PostgresSource:
         session.script(self._run["begin_read"])
 
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each table, in an order in which a table follows those that it refers to."""
+        """The columns of each table."""
         found: dict[str, tuple[str, ...]] = {}
         for (place,) in self.session.execute(self._run["table_places"], {}).fetchall():
             table, _, column = place.partition(".")
             if table not in WORDS:
                 found[table] = (*found.get(table, ()), column)
-        references = self.session.execute(self._run["references"], {}).fetchall()
-        ordered: dict[str, tuple[str, ...]] = {}
-        while len(ordered) < len(found):
-            for table in found.keys() - ordered.keys():
-                if all(to in ordered or to == table for one, to in references if one == table):
-                    ordered[table] = found[table]
-        return ordered
+        return found
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -52,6 +47,19 @@ class PostgresTarget(PostgresSource):
     def __init__(self, session: Session, context: Context) -> None:
         self.session, self._run, self._context = session, context.statements, context
         session.script("begin")
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each table, in an order in which a table follows those that it refers to. Raises CopyError."""
+        found = super().columns()
+        needed: dict[str, set[str]] = {table: set() for table in found}
+        for one, other in self.session.execute(self._run["references"], {}).fetchall():
+            if one in found and other in found and other != one:
+                needed[one].add(other)
+        try:
+            return {table: found[table] for table in TopologicalSorter(needed).static_order()}
+        except CycleError as error:
+            tables = ", ".join(sorted(set(error.args[1])))
+            raise CopyError(f"These tables refer to each other, so none can be first: {tables}") from None
 
     def clear(self, table: str) -> None:
         """Delete the rows that the engine has made in a table."""
