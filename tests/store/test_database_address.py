@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import Capabilities, pq
 
 from teamroom.clients.local.check_database import check_database
 from teamroom.clients.session.place import Place
 from teamroom.server.settings import Settings, shown
+from teamroom.server.store.postgres import connect
 from teamroom.server.store.postgres.address import Address, AddressError
 from tests.support import postgres
 from tests.support.promises import house, promise
@@ -128,3 +130,15 @@ def test_a_password_with_signs_of_an_address_is_never_shown(before: str) -> None
 def test_an_address_without_a_password_is_shown_as_it_is(place: str) -> None:
     address = f"postgresql://{place}"
     assert shown("database", Settings(database=f"{address}?options=-csearch_path%3Da").database) == address
+
+
+@house
+@pytest.mark.postgres
+def test_a_libpq_that_cannot_cancel_without_blocking_is_refused(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pq, "version", lambda: 150_000)
+    monkeypatch.setattr(connect, "capabilities", Capabilities())
+    refused = Shell(tmp_path).now("up", "--data", str(tmp_path / "room"), "--port", "0", "--database", address)
+    assert refused.code == 1
+    assert "libpq version 17" in refused.err
