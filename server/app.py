@@ -38,7 +38,14 @@ from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
-from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.backups import (
+    BACKUPS,
+    BackupError,
+    accept_command,
+    make_backup,
+    restore_command,
+    restore_database_command,
+)
 from teamroom.server.record.keys import copy_key
 from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
@@ -316,7 +323,7 @@ class Room:
 
     def remedy(self) -> str:
         """What a person does about the room's damage: the commands."""
-        command = restore_command(self.folder)
+        command = (restore_command if isinstance(self.store, InOneFile) else restore_database_command)(self.folder)
         if self.notary.contradiction is None and self.store.damage != CHANGED:
             return command
         return f"{command} {accept_command(self.folder)}"
