@@ -1,8 +1,14 @@
 """What one event loop reads with: connections for small reads, and others for large ones, each a bounded number.
 
 A read runs on a thread, because it waits for a network. It waits for a free connection for `pool_seconds` at most. A
-connection that was lost is opened again by the next read that needs it, so reads work as soon as the database does;
-psycopg's own pool would wait longer and longer between its tries.
+connection that was lost is opened again by the next read that needs it, so reads work as soon as the database does.
+
+`psycopg_pool.ConnectionPool` would not make this shorter or better (tried with 3.3):
+
+- By default, it waits longer and longer between its tries: after 12 s without a database, it was back 3.4 s late.
+- Told to give up at once (`min_size=0`, a short `reconnect_timeout`), it is back at once. But each read without a
+  database then waits for its whole timeout and learns no reason: "busy", where the room says "unreachable".
+- It adds four threads to each pool. The threads of reads, and how they are ended and given up, would stay here.
 """
 
 import asyncio
