@@ -103,7 +103,9 @@ def up(
 
     with failing_in_words(folder):
         settings = _settings(folder, port, given)
-        is_new = not settings.database.get_secret_value() and not (folder / data_folder.DATABASE).exists()
+    in_database = bool(settings.database.get_secret_value())
+    with failing_in_words(folder, in_database=in_database):
+        is_new = not in_database and not (folder / data_folder.DATABASE).exists()
         serve_folder(folder, settings, owner_name(owner, is_new=is_new), really_opened, Clocks(clock))
 
 
@@ -131,8 +133,11 @@ def serve_folder(
 
 
 @contextlib.contextmanager
-def failing_in_words(folder: Path) -> Iterator[None]:
-    """Raise what keeps a folder's room from being served as a Failure, with its fix."""
+def failing_in_words(folder: Path, *, in_database: bool = False) -> Iterator[None]:
+    """Raise what keeps a folder's room from being served as a Failure, with its fix.
+
+    `in_database`: the room is in PostgreSQL.
+    """
     try:
         yield
     except SettingsError as error:
@@ -142,10 +147,9 @@ def failing_in_words(folder: Path) -> Iterator[None]:
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
     except DamagedError as error:
-        file = folder / data_folder.DATABASE
-        if file.exists():
-            raise Failure(f"{file} is damaged: {error}.", restore_command(folder)) from None
-        raise Failure(f"The room's database is damaged: {error}.", restore_database_command(folder)) from None
+        if in_database:
+            raise Failure(f"The room's database is damaged: {error}.", restore_database_command(folder)) from None
+        raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", restore_command(folder)) from None
     except StorageError as error:
         raise Failure(
             f"The room's database cannot be used: {error}",

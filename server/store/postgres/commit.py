@@ -21,7 +21,6 @@ from teamroom.server.store.engine import (
     OutcomeUnknownError,
     StorageError,
     UnreachableError,
-    Work,
 )
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
@@ -31,7 +30,7 @@ from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.transaction import Context, Head, Spent, Writing
+from teamroom.server.store.transaction import Context, Head, Spent
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -53,6 +52,7 @@ class Committer(BatchCommitter):
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     engine_errors = (psycopg.Error,)
+    broken_rules = BROKEN_RULES
     patience_seconds = 10.0
     """How long a statement may go unanswered, a commit included, before its connection counts as lost."""
     session: Session
@@ -158,37 +158,14 @@ class Committer(BatchCommitter):
         if moved:
             self.committed = head.copy()
 
-    def attempt(self, job: Job, head: Head, work: Work) -> None:
-        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
-
-        Raises TooLargeError if the SELECTs of the function take longer than an act may; the batch goes on.
-        """
-        before = head.copy()
-        self._mark()
-        self.session.begin()
-        try:
-            tx = Writing(self.session, self.context, head, self.session.lift_limit)
-            job.result = work(tx)
-            tx.end()
-        except BROKEN_RULES as error:
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
-        except psycopg.Error:
-            raise
-        except Exception:
-            self._undo(head, before)
-            raise
-        except BaseException as error:  # a panic of compiled code must not end the thread
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke off: {error!r}") from error
-        finally:
-            self.session.end()
-        job.effects, job.seq = tx.effects, head.seq
-
-    def _mark(self) -> None:
-        """Begin the savepoint of an act."""
+    def _begin_act(self) -> Session:
         self.session.script(self._statements["next_savepoint" if self._has_savepoint else "savepoint"])
         self._has_savepoint = True
+        self.session.begin()
+        return self.session
+
+    def _end_act(self) -> None:
+        """The savepoint of the next act, or the commit, ends it."""
 
     def _undo(self, head: Head, before: Head) -> None:
         self.session.script(self._statements["undo"])
@@ -279,6 +256,6 @@ class Committer(BatchCommitter):
     def _as_storage_error(self, error: Exception) -> StorageError:
         return as_storage_error(error)
 
-    def _note_damage(self, error: Exception) -> None:
-        if is_damage(error) and self.damage is None:
-            self.damage = str(error)
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the database is not what PostgreSQL wrote."""
+        return is_damage(error)
