@@ -2,15 +2,44 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
 
 from teamroom.server.store.copying import PAGE_ROWS, CopyError, Row
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, connect_writer, has_room, migrate
 from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.stopped import opened
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.transaction import Context, Reading
 
+READ_SECONDS = 3600.0
+"""How long the statements of a copy may read."""
+
 WORDS = ("message_words", "task_words")
 """The tables of the search. A copy builds them again from the texts."""
+
+
+@contextmanager
+def open_source(address: Address, context: Context) -> Iterator["PostgresSource"]:
+    """The room at an address, to be copied. Raises CopyError, StorageError."""
+    with opened(connect_reader, address, READ_SECONDS) as session:
+        if not has_room(session):
+            raise CopyError(f"There is no room at {address}")
+        if session.execute(context.statements["count_servers"], {}).fetchall()[0][0]:
+            raise CopyError("A server has the room open. Stop every server of it first")
+        yield PostgresSource(session, context)
+
+
+@contextmanager
+def open_target(address: Address, context: Context, now: float) -> Iterator["PostgresTarget"]:
+    """An empty database, into which a room is copied: kept if the block succeeds. Raises CopyError, StorageError."""
+    with opened(connect_writer, address, READ_SECONDS) as session:
+        migrate(session, now)
+        if session.execute(context.statements["read_head"], {}).fetchone() is not None:
+            raise CopyError(f"There is a room at {address} already. Name an empty database")
+        yield PostgresTarget(session, context)
+        session.script(context.statements["commit"])
 
 
 class PostgresSource:
