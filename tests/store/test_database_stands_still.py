@@ -20,6 +20,7 @@ from teamroom.server.store.postgres import link, reads, session, store
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.transaction import Reading
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
@@ -90,6 +91,33 @@ async def test_a_store_closes_although_its_database_stands_still(
             said = await asyncio.wait_for(asyncio.gather(act, read, return_exceptions=True), BOUND_SECONDS)
         if bound == SHORT_SECONDS:
             assert [type(outcome) for outcome in said] == [Refusal, ReadEndedError]
+
+
+async def test_a_store_that_is_not_open_yet_gives_up_too(tmp_path: Path, cable: tuple[Cable, str]) -> None:
+    to_database, address = cable
+    loop, reached, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        to_database.hold()
+        reached.set()
+
+    def vouch(tx: Reading | None) -> None:
+        assert tx is not None
+        asyncio.run_coroutine_threadsafe(hold(), loop).result(BOUND_SECONDS)
+        try:
+            tx.number("count_members_named", name="builder")
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        again = engine_at(address)(tmp_path, lambda statements: room.store.context, lambda effects: None)
+        opening = asyncio.ensure_future(again.open(vouch))
+        await asyncio.wait_for(reached.wait(), BOUND_SECONDS)
+        opening.cancel()
+        await asyncio.wait({opening}, timeout=BOUND_SECONDS)
+        assert opening.cancelled()
+        await asyncio.wait_for(ended.wait(), BOUND_SECONDS)
+        to_database.mend()
 
 
 async def test_down_stops_a_server_whose_database_stands_still(tmp_path: Path, cable: tuple[Cable, str]) -> None:

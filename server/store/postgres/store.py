@@ -5,9 +5,9 @@ Every server of the room has these. They meet in the database only.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 
@@ -22,6 +22,7 @@ from teamroom.server.store.postgres.faults import as_storage_error
 from teamroom.server.store.postgres.link import Link
 from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.reads import Reads
+from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
 from teamroom.server.store.writer import Writer
@@ -60,7 +61,7 @@ class PostgresStore(CommittingStore):
         self.reads: Reads = Reads(address, context, self.committer.note_damage)
         self._open_reads: set[Reads] = {self.reads}
         """What all event loops read with."""
-        self._is_open = False
+        self._opening: Session | None = None
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer, the readers and the link; a contradicted room is opened for reading only."""
@@ -70,7 +71,6 @@ class PostgresStore(CommittingStore):
             if self.damage is None:
                 await asyncio.to_thread(self.link.start)
                 await self.writer.start_remote()
-            self._is_open = True
         except BaseException as error:
             await self.close()
             if isinstance(error, psycopg.Error):
@@ -78,16 +78,23 @@ class PostgresStore(CommittingStore):
             raise
 
     def _look_and_migrate(self, vouch: Vouch, before_migrating: Callable[[], None]) -> None:
-        with contextlib.closing(connect_reader(self.address, self.context.settings.read_seconds)) as session:
+        with self._connected(connect_reader) as session:
             wall = session.execute(self.context.statements["wall_clock"], {}).fetchall()[0][0]
             if isinstance(self.context.clock, RoomClock):
                 self.context.clock.share_wall(wall)
             self._look(session, vouch)
         if self.damage is None:
-            with contextlib.closing(connect_writer(self.address, self.context.settings.read_seconds)) as session:
+            with self._connected(connect_writer) as session:
                 migrate(session, self.context.clock(), before_migrating)
 
-    def _look(self, session: Any, vouch: Vouch) -> None:
+    @contextlib.contextmanager
+    def _connected(self, connect: Callable[[Address, float], Session]) -> Iterator[Session]:
+        """A connection for what is done before the room is open, which `close` gives up."""
+        with contextlib.closing(connect(self.address, self.context.settings.read_seconds)) as session:
+            self._opening = session
+            yield session
+
+    def _look(self, session: Session, vouch: Vouch) -> None:
         """Let the room be vouched for, before anything is changed. Raises DamagedError if nothing can be read."""
         if not has_room(session):
             self.committer.damage = vouch(None)
@@ -108,7 +115,7 @@ class PostgresStore(CommittingStore):
     def _create(self, work: Callable[[Writing], T], first_hash: str) -> T:
         run = self.context.statements
         try:
-            with contextlib.closing(connect_writer(self.address, self.context.settings.read_seconds)) as session:
+            with self._connected(connect_writer) as session:
                 session.script("begin")
                 session.execute(run["open_head"], {"created_at": self.context.clock(), "hash": first_hash})
                 row = session.execute(run["lock_head"], {}).fetchall()[0]
@@ -162,6 +169,8 @@ class PostgresStore(CommittingStore):
 
     async def close(self) -> None:
         """Finish the acts that wait, and disconnect. A database that stands still holds it up for a few seconds."""
+        if self._opening is not None:
+            self._opening.is_given_up = True
         await asyncio.to_thread(self.link.close)
         await self.writer.stop_remote(0 if self.link.is_cut_off else FINISH_SECONDS, self.committer.give_up)
         await self.reads.close()
