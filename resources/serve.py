@@ -95,7 +95,7 @@ def find(uri: str) -> tuple[Resource, Any]:
             try:
                 return resource, resource.reads.arguments.model_validate(found)
             except ValidationError as error:
-                fault = error.errors(include_url=False, include_input=False)[0]
+                fault = error.errors(include_url=False)[0]
                 raise Refusal(
                     "invalid", f"{inline(uri[:80])}: {say_wrong(fault)}.", f"Read it as {resource.uri}."
                 ) from None

@@ -38,7 +38,14 @@ from teamroom.server.notify.deliver import Deliverer
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record import chain as log
 from teamroom.server.record import journal
-from teamroom.server.record.backups import BACKUPS, BackupError, accept_command, make_backup, restore_command
+from teamroom.server.record.backups import (
+    BACKUPS,
+    BackupError,
+    accept_command,
+    make_backup,
+    restore_command,
+    restore_database_command,
+)
 from teamroom.server.record.keys import copy_key
 from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
@@ -68,6 +75,9 @@ PAGES_AT_START = 20
 
 SUPERVISOR_BYTES = 8
 """The length of the random name of this start of the server: it supervises its room and counts calls under it."""
+
+GOODBYE_SECONDS = 3.0
+"""How long the last acts of a server that stops may take. A database can stand still."""
 
 Reports = Sequence[Progress]
 """Three functions that get how far an upgrade is: the copy for the backup, its check, and the rebuild of the file."""
@@ -313,7 +323,7 @@ class Room:
 
     def remedy(self) -> str:
         """What a person does about the room's damage: the commands."""
-        command = restore_command(self.folder)
+        command = (restore_command if isinstance(self.store, InOneFile) else restore_database_command)(self.folder)
         if self.notary.contradiction is None and self.store.damage != CHANGED:
             return command
         return f"{command} {accept_command(self.folder)}"
@@ -486,11 +496,13 @@ class Room:
                 self.seal(stops=True)
 
     async def _say_goodbye(self) -> None:
-        """The last acts of this server."""
-        await self.door.write_refused_calls()
-        await self.servers.leave()
-        with contextlib.suppress(Refusal, StorageError):
-            await self.door.act_as_room(Writing.save_clock)
+        """The last acts of this server, as far as the database carries them out in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self.door.write_refused_calls()
+                await self.servers.leave()
+                with contextlib.suppress(Refusal, StorageError):
+                    await self.door.act_as_room(Writing.save_clock)
 
 
 def _offered() -> dict[str, Offered]:

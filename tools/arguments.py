@@ -120,7 +120,8 @@ class _Reader:
             if name is None or _is_left_out(value, fields[name], within):
                 continue
             value = self._meant(value, fields[name].annotation, f"{within}{name}.")
-            if meant.setdefault(name, value) != value:
+            before = meant.setdefault(name, value)
+            if before is not value and before != value:  # no number is equal to NaN, not even itself
                 self.unclear.append(f"{_shown(within + name)} is given twice")
         return meant
 
@@ -254,7 +255,7 @@ def _is_model(wanted: Any) -> bool:
 
 def _refuse_values(tool: Tool, meant: dict[str, Any], error: ValidationError) -> Refusal:
     """A refusal that names the first three faults, and gives the call with a place for what must change."""
-    faults = error.errors(include_url=False, include_input=False)[:FAULTS_NAMED]
+    faults = error.errors(include_url=False)[:FAULTS_NAMED]
     why = "; ".join(f"{_path(fault['loc'])}: {say_wrong(fault)}" for fault in faults)
     if any(fault["type"] == TOKEN_IN_TEXT for fault in faults):
         fix = "Rotate that token: teamroom enroll NAME --rotate, or ask your owner to. Then call again without it."

@@ -1,6 +1,6 @@
 """Serves `tools/list` and `tools/call`: checks the arguments, makes one call through the door, renders the reply."""
 
-from collections import OrderedDict
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +12,6 @@ from mcp_types import INTERNAL_ERROR
 from teamroom.server.acts.act import Act, Read
 from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
-from teamroom.server.door.kept import KEPT_REPLIES
 from teamroom.server.faults import Faults
 from teamroom.server.http.answers import SharedResult
 from teamroom.server.identity import Caller
@@ -99,7 +98,8 @@ class ToolServer:
         self._caller_of = caller_of
         self._session_of = session_of
         self._first_calls = FirstCalls()
-        self._results: OrderedDict[int, tuple[Any, SharedResult]] = OrderedDict()
+        self._results: dict[int, tuple[weakref.ref[Any], SharedResult]] = {}
+        """The results of replies that somebody else keeps, by the replies' identities."""
 
     async def list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         """The tools that the caller is shown."""
@@ -145,14 +145,16 @@ class ToolServer:
         return result if origin.name is None else {**result, "_meta": self._calls.said(caller.member)}
 
     def _shared(self, tool: Tool, reply: Any, understood: Understood) -> Result:
-        """The result of a read whose reply many callers get: rendered once, as long as the door keeps the reply."""
-        known = self._results.get(id(reply))
-        if known is not None and known[0] is reply:
+        """The result of a read whose reply many callers get: rendered once, as long as the door keeps the reply.
+
+        It is dropped with the reply, so nothing is kept of a room whose replies the door does not keep.
+        """
+        key = id(reply)
+        known = self._results.get(key)
+        if known is not None and known[0]() is reply:
             return known[1]
         result = SharedResult(_result(*render_reply(tool, reply, understood)))
-        self._results[id(reply)] = reply, result
-        if len(self._results) > KEPT_REPLIES:
-            self._results.popitem(last=False)
+        self._results[key] = weakref.ref(reply, lambda gone: self._results.pop(key, None)), result
         return result
 
     async def call_on_page(

@@ -7,6 +7,7 @@ from teamroom.clients.session.terminal import print_json
 from teamroom.server.copying import copy_room, is_address
 from teamroom.server.private import NotPrivateError
 from teamroom.server.store.copying import CopyError
+from teamroom.server.store.engine import StorageError
 from teamroom.server.store.folder import FolderError
 
 NEXT = {
@@ -27,7 +28,7 @@ def copy(source: str, target: str, as_json: bool) -> int:
         raise Failure(f"{error}.", error.fix) from None
     except ImportError:
         raise Failure("A room in PostgreSQL needs psycopg.", "pip install 'teamroom[postgres]'") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StorageError) as error:
         raise Failure(
             f"The room cannot be copied: {error}.", "Nothing was copied. Fix that, then copy again."
         ) from None

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,13 +55,16 @@ class Started:
     printed: dict[str, Any] | None
 
 
-def start(folder: Path, port: int | None, owner: str | None) -> Started:
-    """Start the room of a folder without a terminal, and wait until it is ready. Raises Failure with the reason."""
+def start(folder: Path, port: int | None, owner: str | None, given: Mapping[str, str]) -> Started:
+    """Start the room of a folder without a terminal, and wait until it is ready. Raises Failure with the reason.
+
+    `given`: settings by name. They go through the environment, because other users see the words of a command.
+    """
     if (server := find_server(folder)) is not None:
         return _already(server, port)
     missing = [part for part in (folder, *folder.parents) if not os.path.lexists(part)]
     try:
-        return _start(folder, port, owner)
+        return _start(folder, port, owner, given)
     except BaseException:
         _remove_new(folder, missing)
         raise
@@ -88,7 +91,7 @@ def _already(server: Server, port: int | None) -> Started:
     )
 
 
-def _start(folder: Path, port: int | None, owner: str | None) -> Started:
+def _start(folder: Path, port: int | None, owner: str | None, given: Mapping[str, str]) -> Started:
     try:
         data_folder.make_private(folder)
     except data_folder.FolderError as error:
@@ -96,13 +99,15 @@ def _start(folder: Path, port: int | None, owner: str | None) -> Started:
     words = [*own_words(), "up", "--json", "--data", str(folder)]
     words += [] if port is None else ["--port", str(port)]
     words += [] if owner is None else ["--owner", owner]
+    environment = {**os.environ, **{f"TEAMROOM_{name.upper()}": value for name, value in given.items()}}
     log = folder / LOG
     with os.fdopen(open_private(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab") as output:
         start_of_log = output.seek(0, os.SEEK_END)
         with _ignoring_hangups():
             child = subprocess.Popen(
-                words, cwd="/", stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
+                words, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
     try:
         server = _until_ready(child, folder, start_of_log)
     except BaseException:

@@ -28,9 +28,8 @@ def snapshot(folder: Path, settings: Settings | None = None) -> Iterator[Reading
     in_database = bool(found.database.get_secret_value())
     with _in_postgres(found) if in_database else _in_file(folder, found) as tx:
         if tx.one(ReadHead, "read_head") is None:
-            raise Failure(
-                f"{folder / DATABASE} contains no room yet.", "Its first start did not finish. Run `teamroom up` again."
-            )
+            place = f"The database at {without_password(found.database)}" if in_database else folder / DATABASE
+            raise Failure(f"{place} contains no room yet.", "Its first start did not finish. Run `teamroom up` again.")
         yield tx
 
 

@@ -13,9 +13,10 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pydantic import ValidationError
@@ -31,7 +32,7 @@ from teamroom.server.announcement import announce
 from teamroom.server.clock import Clock, rfc3339, steady_clock, wall_clock
 from teamroom.server.http.listening import listen
 from teamroom.server.private import NotPrivateError, write_private
-from teamroom.server.record.backups import restore_command
+from teamroom.server.record.backups import restore_command, restore_database_command
 from teamroom.server.rules.names import find_reserved_word, tidy_separators
 from teamroom.server.rules.wrong_values import say_wrong
 from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
@@ -87,18 +88,24 @@ def up(
     port: int | None,
     owner: str | None,
     opened: Callable[[Opened], None],
+    given: Mapping[str, str] = MappingProxyType({}),
     *,
     clock: Clock = wall_clock,
 ) -> None:
-    """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure."""
+    """Serve the folder's room until SIGINT or SIGTERM. Calls `opened` once the room answers. Raises Failure.
+
+    `given`: further settings by name, in place of those of the folder and the environment.
+    """
 
     def really_opened(room: Opened) -> None:
         forget_demo(room.folder)
         opened(room)
 
     with failing_in_words(folder):
-        settings = _settings(folder, port)
-        is_new = not settings.database.get_secret_value() and not (folder / data_folder.DATABASE).exists()
+        settings = _settings(folder, port, given)
+    in_database = bool(settings.database.get_secret_value())
+    with failing_in_words(folder, in_database=in_database):
+        is_new = not in_database and not (folder / data_folder.DATABASE).exists()
         serve_folder(folder, settings, owner_name(owner, is_new=is_new), really_opened, Clocks(clock))
 
 
@@ -126,8 +133,11 @@ def serve_folder(
 
 
 @contextlib.contextmanager
-def failing_in_words(folder: Path) -> Iterator[None]:
-    """Raise what keeps a folder's room from being served as a Failure, with its fix."""
+def failing_in_words(folder: Path, *, in_database: bool = False) -> Iterator[None]:
+    """Raise what keeps a folder's room from being served as a Failure, with its fix.
+
+    `in_database`: the room is in PostgreSQL.
+    """
     try:
         yield
     except SettingsError as error:
@@ -137,6 +147,8 @@ def failing_in_words(folder: Path) -> Iterator[None]:
     except NewerRoomError as error:
         raise Failure(str(error), "Install the newer release, or open another folder with --data.") from None
     except DamagedError as error:
+        if in_database:
+            raise Failure(f"The room's database is damaged: {error}.", restore_database_command(folder)) from None
         raise Failure(f"{folder / data_folder.DATABASE} is damaged: {error}.", restore_command(folder)) from None
     except StorageError as error:
         raise Failure(
@@ -209,14 +221,18 @@ def _keep_port(room: "Room") -> str | None:
     return None if former is None else settings.model_copy(update={"port": former}).url
 
 
-def _settings(folder: Path, port: int | None) -> Settings:
-    settings = load(folder)
-    if port is None:
+def _settings(folder: Path, port: int | None, given: Mapping[str, str]) -> Settings:
+    settings, options = load(folder), {**given, **({} if port is None else {"port": port})}
+    if not options:
         return settings
     try:
-        return Settings.model_validate({**settings.model_dump(), "port": port})
+        return Settings.model_validate({**settings.model_dump(), **options})
     except ValidationError as error:
-        raise Failure(f"--port {port}: {say_wrong(error.errors()[0])}", "Choose a port up to 65535.", USAGE) from None
+        fault = error.errors()[0]
+        name = str(fault["loc"][0])
+        option = f"--port {port}" if name == "port" else f"--{name.replace('_', '-')}"
+        fix = "Choose a port up to 65535." if name == "port" else "Correct it, then start again."
+        raise Failure(f"{option}: {say_wrong(fault)}", fix, USAGE) from None
 
 
 def _listen(folder: Path, settings: Settings) -> tuple[socket.socket, Settings]:

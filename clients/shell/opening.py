@@ -1,6 +1,6 @@
 """The room's server: start it, with or without a terminal, see how it is, and stop it."""
 
-import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,18 +54,16 @@ def up(
     """Start the room and serve it until Ctrl-C. The first run creates it."""
     place = Place(data)
     key_path = None if key_file is None else str(Path(key_file).absolute())  # a detached server starts elsewhere
-    for name, value in (("TEAMROOM_DATABASE", database), ("TEAMROOM_KEY_FILE", key_path)):
-        if value is not None:
-            os.environ[name] = value
+    given = {name: value for name, value in (("database", database), ("key_file", key_path)) if value is not None}
     if detach:
-        _start_detached(place, port, owner, json)
+        _start_detached(place, port, owner, given, json)
         return
     from teamroom.clients.local.up import up
 
     def opened(room: "Opened") -> None:
         _show_opened(room.url, room.members_url, room.new_owner, room.former_url, place, json, room.sign_in)
 
-    up(place.folder, port, owner, opened)
+    up(place.folder, port, owner, opened, given)
 
 
 def _show_opened(
@@ -123,11 +121,11 @@ See the board, or sign in to the page:
   {teamroom} sign-in{here}"""
 
 
-def _start_detached(place: Place, port: int | None, owner: str | None, as_json: bool) -> None:
+def _start_detached(place: Place, port: int | None, owner: str | None, given: Mapping[str, str], as_json: bool) -> None:
     """Start the room without a terminal, and print where it is, where its log is and how to stop it."""
     from teamroom.clients.local.detached import start
 
-    started = start(place.folder, port, owner)
+    started = start(place.folder, port, owner, given)
     server, printed, here, teamroom = started.server, started.printed, place.as_option, own_name()
     if as_json:
         print_json({**_facts(server), "already_running": printed is None, **(printed or {})})

@@ -22,7 +22,7 @@ def asked_by(model: type[Arguments], **asked: Any) -> Any:
     try:
         return model(**asked)
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
+        fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"])) or "the address"
         raise no_such_address(f"{where}: {say_wrong(fault)}") from None
 

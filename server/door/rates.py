@@ -5,6 +5,7 @@ server forgets them.
 """
 
 import math
+import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,8 @@ class Rates:
         self._steady = steady
         self._budgets: dict[int, Budgets] = {}
         self._spent: dict[int, Spent] = {}
+        self._spending = threading.Lock()
+        """Held while `_spent` changes: event loops count acts, and the writer's thread takes what they counted."""
         self.is_shared = False
         """Whether other servers must learn what members send to this one."""
         self.refused = RefusedCalls(settings, steady)
@@ -92,12 +95,14 @@ class Rates:
         budgets.acts.take(1)
         budgets.bytes.take(size)
         if self.is_shared:
-            spent = self._spent.get(caller.member, Spent(_share(caller)))
-            self._spent[caller.member] = Spent(spent.share, spent.acts + 1, spent.bytes + size)
+            with self._spending:
+                spent = self._spent.get(caller.member, Spent(share))
+                self._spent[caller.member] = spent.with_more(Spent(share, 1, size))
 
     def take_spent(self) -> dict[int, Spent]:
-        """What each member sent to this server since this was called last."""
-        spent, self._spent = self._spent, {}
+        """What each member sent to this server since this was called last. Any thread may call this."""
+        with self._spending:
+            spent, self._spent = self._spent, {}
         return spent
 
     def spend(self, spent: Mapping[int, Spent]) -> None:

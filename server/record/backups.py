@@ -169,6 +169,14 @@ def restore_command(folder: Path) -> str:
     )
 
 
+def restore_database_command(folder: Path) -> str:
+    """The same for a room in PostgreSQL, whose backups PostgreSQL's own tools make."""
+    return (
+        "Stop every server of the room, restore its database with PostgreSQL's own tools, and then run "
+        f"`teamroom seal --restored --data {shlex.quote(str(folder))}`."
+    )
+
+
 def accept_command(folder: Path) -> str:
     """What else a person can do about a room that its seal contradicts: the command that keeps it as it is."""
     command = f"teamroom seal --accept --data {shlex.quote(str(folder))}"

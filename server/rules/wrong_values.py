@@ -1,5 +1,6 @@
 """Says in plain words what is wrong with a value, for people and models alike."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,16 +39,29 @@ WORDS = {
 
 EMPTY = "must not be empty"
 
+BOUNDS = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
+"""The faults of a number that is beyond a bound. NaN and the infinities are, too, and another number is not meant."""
+
 
 def say_wrong(fault: Mapping[str, Any]) -> str:
     """What is wrong, to be put after the name of the value. `fault`: an error as pydantic gives it."""
     if fault["type"] == "value_error":
         return str(fault["ctx"]["error"])  # our own words
+    if fault["type"] in BOUNDS and _is_not_finite(fault.get("input")):
+        return WORDS["finite_number"]
     said = {name: _plain(value) for name, value in fault.get("ctx", {}).items()}
     if said.get("min_length") == "1":
         return EMPTY
     words = WORDS.get(fault["type"])
     return str(fault["msg"]) if words is None else words.format(**said)  # a kind of our own has words of our own
+
+
+def _is_not_finite(value: Any) -> bool:
+    """Whether a value, or what a text says, is NaN or an infinity."""
+    try:
+        return not math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _plain(value: Any) -> str:

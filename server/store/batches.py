@@ -9,8 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
+from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import (
     ROOMS_TURN,
     DiskFullError,
@@ -20,7 +21,7 @@ from teamroom.server.store.engine import (
     Turn,
     Work,
 )
-from teamroom.server.store.transaction import Context, Effects, Head
+from teamroom.server.store.transaction import Connection, Context, Effects, Head, Writing
 
 log = logging.getLogger("teamroom.store")
 
@@ -45,11 +46,25 @@ class Job:
         self.result, self.error, self.effects = None, None, None
 
 
+class ActConnection(Connection, Protocol):
+    """A connection as an act uses it."""
+
+    def lift_limit(self) -> None:
+        """Let the rest of the act read as much as it needs."""
+        ...
+
+    def end(self) -> None:
+        """The act is over; nothing that follows counts."""
+        ...
+
+
 class BatchCommitter(ABC):
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     engine_errors: ClassVar[tuple[type[Exception], ...]]
     """The errors with which the engine ends a transaction."""
+    broken_rules: ClassVar[tuple[type[Exception], ...]]
+    """Those of one act that breaks a rule of the schema: a fault of ours."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -79,13 +94,6 @@ class BatchCommitter(ABC):
         """Disconnect."""
 
     @abstractmethod
-    def attempt(self, job: Job, head: Head, work: Work) -> None:
-        """Run a function so that it can be undone alone, and undo it if it raises.
-
-        Raises TooLargeError if the SELECTs of the function take more than an act may; the batch goes on.
-        """
-
-    @abstractmethod
     def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         """Save the head, and commit; `opened` is the head as the transaction found it."""
 
@@ -102,8 +110,24 @@ class BatchCommitter(ABC):
         """The error of the contract for a failure of the engine."""
 
     @abstractmethod
-    def _note_damage(self, error: Exception) -> None:
-        """Note an error that shows damage."""
+    def is_damage(self, error: Exception) -> bool:
+        """Whether an error shows that the database is not what the engine wrote."""
+
+    @abstractmethod
+    def _begin_act(self) -> "ActConnection":
+        """Begin an act that can be undone alone; returns the connection as it uses it."""
+
+    @abstractmethod
+    def _undo(self, head: Head, before: Head) -> None:
+        """Undo an act, and restore the head as it was before."""
+
+    @abstractmethod
+    def _end_act(self) -> None:
+        """An act is over that was not undone."""
+
+    def _refused_by(self, error: Exception) -> StorageError | None:
+        """What an act is refused with that an error of the engine ended alone; None if it ended the transaction."""
+        return None
 
     def _refuse(self, job: Job) -> bool:
         """Refuse an act that cannot be carried out now, before it begins; returns whether it was refused."""
@@ -131,6 +155,44 @@ class BatchCommitter(ABC):
         """Take one step to remove what still holds redacted content."""
         self.is_to_be_scrubbed = False
 
+    # -------------------------------------------------------------- one act
+
+    def attempt(self, job: Job, head: Head, work: Work) -> None:
+        """Run a function so that it can be undone alone, and undo it if it raises.
+
+        A broken rule of the schema is a RuntimeError. Raises TooLargeError if the SELECTs of the function take more
+        than an act may; the batch goes on.
+        """
+        before = head.copy()
+        connection = self._begin_act()
+        try:
+            tx = Writing(connection, self.context, head, connection.lift_limit)
+            job.result = work(tx)
+            tx.end()
+        except self.broken_rules as error:
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
+        except self.engine_errors as error:
+            if (refused := self._refused_by(error)) is None:
+                raise
+            self._undo(head, before)
+            raise refused from None
+        except Exception:
+            self._undo(head, before)
+            raise
+        except BaseException as error:  # a panic of compiled code must not end the thread
+            self._undo(head, before)
+            raise RuntimeError(f"an act broke off: {error!r}") from error
+        finally:
+            connection.end()
+        self._end_act()
+        job.effects, job.seq = tx.effects, head.seq
+
+    def note_damage(self, error: Exception) -> None:
+        """Nothing is written any more once an error shows damage. Any thread may call this."""
+        if self.damage is None and self.is_damage(error):
+            self.damage = str(error)
+
     # -------------------------------------------------------------- batches
 
     def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
@@ -150,11 +212,11 @@ class BatchCommitter(ABC):
         except OutcomeUnknownError as error:
             self._abandon()
             for job in batch:
-                self._fail(job, error)
+                self._leave_unknown(job, error)
         except Exception as error:
             self._abandon()
             batch = batch or [first]
-            self._note_damage(error)
+            self.note_damage(error)
             if len(batch) == 1 and not self._may_run_again(first, error):
                 self._fail(first, error)
             else:
@@ -172,10 +234,10 @@ class BatchCommitter(ABC):
             self.commit([job], opened, head)
         except OutcomeUnknownError as error:
             self._abandon()
-            self._fail(job, error)
+            self._leave_unknown(job, error)
         except Exception as error:
             self._abandon()
-            self._note_damage(error)
+            self.note_damage(error)
             if self._may_run_again(job, error):
                 self.commit_alone(job)
             else:
@@ -207,6 +269,20 @@ class BatchCommitter(ABC):
             raise
         except Exception as error:
             job.error = error
+
+    def _leave_unknown(self, job: Job, error: OutcomeUnknownError) -> None:
+        """Nobody knows whether the commit of an act took place. What it causes is carried out: all look again then.
+
+        An act that was refused gets its refusal without a receipt, unless the refusal leaves more than that.
+        """
+        if job.error is not None:
+            return
+        if isinstance(job.result, Refusal) and job.result.also is None:
+            job.result.receipt = None
+            return
+        effects = job.effects
+        self._fail(job, error)
+        job.effects = effects
 
     def _fail(self, job: Job, error: Exception) -> None:
         """The engine did not carry an act out."""

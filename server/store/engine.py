@@ -87,7 +87,10 @@ class UnreachableError(StorageError):
 
 
 class OutcomeUnknownError(UnreachableError):
-    """The connection was lost in the commit, and whether the act was carried out cannot be found out now."""
+    """The connection was lost in the commit, and whether the act was carried out cannot be found out now.
+
+    What the act causes is carried out, because whoever looks again finds out. An act that was refused is not told this.
+    """
 
 
 class DamagedError(StorageError):
@@ -200,7 +203,10 @@ class Store(Transactions, Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError."""
+        """Finish the acts that wait, and close the database. Later calls raise StorageError or QueueFullError.
+
+        An engine across a network gives up within seconds what its database does not carry out.
+        """
         ...
 
     async def attach(self) -> "AttachedStore":

@@ -307,6 +307,10 @@ class Spent(NamedTuple):
     acts: int = 0
     bytes: int = 0
 
+    def with_more(self, other: "Spent") -> "Spent":
+        """This and what the same member sent since."""
+        return Spent(other.share, self.acts + other.acts, self.bytes + other.bytes)
+
 
 @dataclass(slots=True)
 class Effects:

@@ -30,6 +30,9 @@ QUIET_TURNS, GATHERED_TURNS = 3, 24
 IDLE_SECONDS = 1.0
 """A writer with nothing to do for this long checkpoints what it has written, and cuts the write-ahead log."""
 
+GIVEN_UP_SECONDS = 1.0
+"""How long a writer that stops has to end after what waits was given up."""
+
 
 class Writer:
     """Runs acts on its thread."""
@@ -124,11 +127,18 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join()
 
-    async def stop_remote(self) -> None:
-        """The same for an engine across a network: the event loop runs meanwhile."""
+    async def stop_remote(self, seconds: float, give_up: Callable[[], None]) -> None:
+        """The same for an engine across a network: the event loop runs meanwhile.
+
+        After `seconds`, `give_up` lets what waits fail; then the thread has `GIVEN_UP_SECONDS` to end.
+        """
         self._end()
         if self._thread.is_alive():
-            await asyncio.to_thread(self._thread.join)
+            await asyncio.to_thread(self._thread.join, seconds)
+        if self._thread.is_alive():
+            log.error("the database has not carried out what waits after %g s: it is given up", seconds)
+            give_up()
+            await asyncio.to_thread(self._thread.join, GIVEN_UP_SECONDS)
 
     def _end(self) -> None:
         self.is_stopping = True

@@ -1,6 +1,7 @@
 """Replies that every caller gets are made once for each change: it shows at once, and a stop binds at once."""
 
 import asyncio
+import gc
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -10,9 +11,11 @@ import pytest
 
 from teamroom.server.acts.act import Read
 from teamroom.server.door.kept import KEPT_SECONDS, KeptReplies
+from teamroom.server.http.answers import SharedResult
 from teamroom.server.settings import Settings
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
+from tests.support.engines import POSTGRES
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, Time, running_room
 
@@ -139,6 +142,37 @@ async def test_other_arguments_are_another_reply(still: RunningRoom) -> None:
     for name in ("ann", "bob", "ann"):
         assert [m["name"] for m in (await ann("who", name=name))["members"]] == [name]
         assert [m["name"] for m in (await bob("who", name=name))["members"]] == [name]
+
+
+def results() -> int:
+    """How many results that callers share are in memory."""
+    gc.collect()
+    return sum(isinstance(found, SharedResult) for found in gc.get_objects())
+
+
+@pytest.mark.postgres
+async def test_a_room_whose_replies_are_not_kept_keeps_no_results_of_them(tmp_path: Path) -> None:
+    POSTGRES.require()
+    async with running_room(tmp_path / "room", choose_engine=POSTGRES.choose) as room:
+        (ann,) = await room.enroll("ann")
+        before = results()
+        for _ in range(5):
+            await ann("who")
+        assert results() <= before + 1, "the last one may be on its way"
+    POSTGRES.clean_up()
+
+
+async def test_the_result_of_a_reply_that_is_kept_is_kept_with_it(still: RunningRoom) -> None:
+    """The twin."""
+    ann, bob = await still.enroll("ann", "bob")
+    before = results()
+    for name in ("ann", "bob", "olga"):
+        await ann("who", name=name)
+    kept = results()
+    assert kept >= before + 3
+    for name in ("ann", "bob", "olga"):
+        await bob("who", name=name)
+    assert results() == kept
 
 
 async def test_replies_that_outlive_a_change_would_be_found(

@@ -1,5 +1,8 @@
 """How fast a member may act: each limit is its own, and a call over it is refused at once (SAF10)."""
 
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -121,3 +124,33 @@ def test_so_many_control_acts_of_one_member_overtake_in_any_ten_seconds() -> Non
     assert rates.may_overtake(caller(2)), "each member has its own"
     time.forward(OVERTAKING_SECONDS)
     assert rates.may_overtake(caller(1))
+
+
+def test_what_two_event_loops_count_while_it_is_taken_is_told_once() -> None:
+    """Two threads count acts of one member, and a third one takes what they counted, as the writer's does."""
+    rates, acts = Rates(Settings(acts_per_second=1000, acts_burst=10_000), lambda: 0.0), 2000
+    rates.is_shared = True
+    taken: list[int] = []
+    done = threading.Event()
+
+    def count() -> None:
+        for _ in range(acts):
+            rates.take_act(caller(2), 1)
+
+    def take() -> None:
+        while not done.is_set():
+            taken.extend(spent.acts for spent in rates.take_spent().values())
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            taking = threads.submit(take)
+            for counting in [threads.submit(count), threads.submit(count)]:
+                counting.result()
+            done.set()
+            taking.result()
+    finally:
+        sys.setswitchinterval(before)
+    taken.extend(spent.acts for spent in rates.take_spent().values())
+    assert sum(taken) == 2 * acts

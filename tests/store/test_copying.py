@@ -1,5 +1,6 @@
 """`teamroom copy` moves a room between engines, with numbers, hashes, fences and cursors unchanged."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -113,3 +114,23 @@ async def test_a_room_that_a_server_has_open_is_not_copied_wherever_its_wall_clo
     with psycopg.connect(address) as connection:
         connection.execute("update head set ahead = 900")
     assert Shell(tmp_path).now("copy", "--from", address, "--to", str(here)).code == 0
+
+
+def test_tables_that_refer_to_each_other_are_refused_and_not_waited_for(tmp_path: Path, address: str) -> None:
+    """Twin: a table that refers to itself and to another is no reason."""
+    folder, shell, whole = tmp_path / "room", Shell(tmp_path), postgres.address_at(postgres.make_database())
+    asyncio.run(a_room(folder))
+    for database in (address, whole):
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                "create table one (id int primary key, own int references one, head int references head);"
+                "create table other (id int primary key, one int references one)"
+            )
+    with psycopg.connect(address) as connection:
+        connection.execute("alter table one add column other int references other")
+    refused = shell.run("copy", "--from", str(folder), "--to", address)
+    assert refused.code == 1
+    assert "refer to each other" in refused.err
+    assert {name for name in ("one", "other") if name in refused.err} == {"one", "other"}
+    copied = shell.run("copy", "--from", str(folder), "--to", whole)
+    assert copied.code == 0, copied.err

@@ -1,20 +1,25 @@
 """A room in PostgreSQL as a person starts it: `teamroom up --database`, further servers, and what is never shown."""
 
 import contextlib
+import json
 import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from psycopg import Capabilities, pq
 
 from teamroom.clients.local.check_database import check_database
 from teamroom.clients.session.place import Place
 from teamroom.server.settings import Settings, shown
+from teamroom.server.store.postgres import connect
 from teamroom.server.store.postgres.address import Address, AddressError
 from tests.support import postgres
 from tests.support.promises import house, promise
-from tests.support.shells import Shell, up
+from tests.support.shells import TEAMROOM, Shell, up
 
 SECRET = "a-password-nobody-sees"
 
@@ -128,3 +133,57 @@ def test_a_password_with_signs_of_an_address_is_never_shown(before: str) -> None
 def test_an_address_without_a_password_is_shown_as_it_is(place: str) -> None:
     address = f"postgresql://{place}"
     assert shown("database", Settings(database=f"{address}?options=-csearch_path%3Da").database) == address
+
+
+@house
+@pytest.mark.postgres
+def test_a_detached_server_gets_its_database_and_its_key_and_shows_no_password(tmp_path: Path, address: str) -> None:
+    """The key file is named relative to the folder in which the command runs; the server runs elsewhere."""
+    first, second, shell = tmp_path / "first", tmp_path / "second", Shell(tmp_path)
+    with up(first, "--database", address, "--owner", "olga") as one:
+        shutil.copy(first / "room.key", tmp_path / "copy.key")
+        second.mkdir(mode=0o700)
+        options = {"data": "second", "key-file": "copy.key", "database": address, "port": "0"}
+        words = [TEAMROOM, "up", "--detach", "--json", *(f"--{name}={value}" for name, value in options.items())]
+        done = subprocess.run(words, cwd=tmp_path, env=shell.environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        try:
+            assert (second / "room.key").read_bytes() == (first / "room.key").read_bytes()
+            assert address not in " ".join(psutil.Process(json.loads(done.stdout)["process"]).cmdline())
+            there = Shell(tmp_path).with_(TEAMROOM_URL=json.loads(done.stdout)["url"])
+            there = there.with_(TEAMROOM_TOKEN=(first / "owner.token").read_text().strip())
+            assert there.now("post", "through the other server").code == 0
+            assert "through the other server" in one.shell.now("stream").out
+        finally:
+            assert shell.now("down", "--data", str(second)).code == 0
+
+
+@house
+@pytest.mark.postgres
+def test_a_database_without_a_room_is_named_and_no_file_is(tmp_path: Path, address: str) -> None:
+    (tmp_path / "room").mkdir(mode=0o700)
+    found = Shell(tmp_path).with_(TEAMROOM_DATABASE=address).now("verify", "--data", str(tmp_path / "room"))
+    assert found.code == 1
+    assert "The database at postgresql://" in found.err
+    assert "room.db" not in found.err
+
+
+@house
+def test_an_option_that_is_no_address_is_named_and_not_shown(tmp_path: Path) -> None:
+    words = ("up", "--data", str(tmp_path / "room"), "--port", "0", "--database", f"mysql://x:{SECRET}@y/z")
+    failed = Shell(tmp_path).now(*words)
+    assert failed.code != 0
+    assert "database" in failed.err
+    assert SECRET not in failed.err
+
+
+@house
+@pytest.mark.postgres
+def test_a_libpq_that_cannot_cancel_without_blocking_is_refused(
+    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pq, "version", lambda: 150_000)
+    monkeypatch.setattr(connect, "capabilities", Capabilities())
+    refused = Shell(tmp_path).now("up", "--data", str(tmp_path / "room"), "--port", "0", "--database", address)
+    assert refused.code == 1
+    assert "libpq version 17" in refused.err

@@ -5,6 +5,7 @@ import contextlib
 import threading
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.app import Room
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
@@ -20,6 +22,7 @@ from teamroom.server.store.engine import BusyError, UnreachableError
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.link import SILENT_SECONDS
+from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.store import PostgresStore
 from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.servers import Lease
@@ -34,6 +37,7 @@ from tests.support.own_postgres import find_programs
 from tests.support.promises import house, promise
 from tests.support.room_in_thread import logged
 from tests.support.rooms import running_room
+from tests.support.stores import handed_over
 
 pytestmark = [pytest.mark.postgres, house]
 
@@ -62,8 +66,8 @@ async def cabled(folder: Path, address: str) -> AsyncIterator[tuple[Room, Cable]
                 cable.mend()
 
 
-def post(room: Room, caller: Caller, text: str) -> Any:
-    return room.door.act(caller, POST_MESSAGE, POST_MESSAGE.arguments(text=text))
+def post(room: Room, caller: Caller, text: str, **more: Any) -> Any:
+    return room.door.act(caller, POST_MESSAGE, POST_MESSAGE.arguments(text=text, **more))
 
 
 async def refusal(act: Any) -> Refusal:
@@ -97,15 +101,22 @@ commit
 """A commit that the server does not answer for a while, if the message with this text is the newest entry."""
 
 
+def silent_engine(address: str, make_committer: type[Committer] = Impatient) -> Any:
+    """The engine of a room whose commit is not answered for eight seconds if its newest entry is "silence"."""
+
+    def choose(folder: Path, make_context: Any, carry_out: Any) -> PostgresStore:
+        context = make_context({**postgres_statements(), "commit": SILENT})
+        context = replace(context, settings=context.settings.model_copy(update={"batch_seconds": BOUND_SECONDS}))
+        return PostgresStore(Address.parse(address), context, carry_out, make_committer)
+
+    return choose
+
+
 @pytest.mark.parametrize("make_committer", [Impatient, Committer], ids=["it gives up", "the twin waits"])
 async def test_an_act_whose_commit_is_not_answered_is_refused_in_time(
     tmp_path: Path, address: str, make_committer: type[Committer]
 ) -> None:
-    def choose(folder: Path, make_context: Any, carry_out: Any) -> PostgresStore:
-        statements = {**postgres_statements(), "commit": SILENT}
-        return PostgresStore(Address.parse(address), make_context(statements), carry_out, make_committer)
-
-    async with server(tmp_path / "room", choose) as room:
+    async with server(tmp_path / "room", silent_engine(address, make_committer)) as room:
         (caller,) = await enrolled(room, "builder")
         began = time.monotonic()
         if make_committer is Committer:
@@ -121,6 +132,49 @@ async def test_an_act_whose_commit_is_not_answered_is_refused_in_time(
                 with contextlib.suppress(Refusal):
                     await post(room, caller, "again")
                     break
+
+
+@pytest.mark.parametrize("is_twin", [False, True], ids=["they are told", "the twin forgets"])
+async def test_listeners_are_told_of_a_commit_whose_outcome_was_unknown(
+    tmp_path: Path, address: str, is_twin: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    read = News.read
+    monkeypatch.setattr(News, "read", staticmethod(lambda payload: heard.append(payload) or read(payload)))
+    if is_twin:
+        monkeypatch.setattr(News, "note_unknown", lambda news, before, after: None)
+    async with server(tmp_path / "room", silent_engine(address)) as room:
+        builder, tester = await enrolled(room, "builder", "tester")
+        with room.bus.waiting(tester.member) as nudged:
+            await refusal(post(room, builder, "silence", to=["tester"]))
+            async with asyncio.timeout(BOUND_SECONDS):
+                await nudged.wait()  # nobody knows whether it took place, so whoever waits looks
+        before = len(heard)
+        with room.bus.waiting(tester.member) as nudged:
+            await until(lambda: len(heard) > before)
+            await asyncio.sleep(0)
+            assert await room.store.look_up(
+                lambda tx: [row.text for row in tx.all(MessageRow, "newest_messages", limit=1)]
+            )
+            assert nudged.is_set() is not is_twin
+
+
+async def test_an_act_that_was_refused_stays_refused_if_the_commit_of_its_batch_is_not_answered(
+    tmp_path: Path, address: str
+) -> None:
+    async with server(tmp_path / "room", silent_engine(address)) as room:
+        builder, tester = await enrolled(room, "builder", "tester")
+        let_go = threading.Event()
+        holding = refusal(room.door.act_as_room(lambda tx: let_go.wait(BOUND_SECONDS)))
+        claim = room.door.act(tester, CLAIM_TASK, CLAIM_TASK.arguments(task="T-9"))
+        acts = asyncio.gather(holding, refusal(claim), refusal(post(room, builder, "silence")))
+        await until(lambda: room.store.waiting == 3)
+        await handed_over()
+        let_go.set()
+        _, refused, unknown = await acts
+        assert unknown.code == "storage"
+        assert refused.code == "not_found"
+        assert refused.receipt is None, "it shared the commit"
 
 
 # ------------------------------------------------------------------ it does not answer
@@ -198,6 +252,23 @@ async def test_an_act_whose_connection_is_lost_before_the_commit_arrives_is_carr
         )
         assert [row.text for row in found[1]] == (["once"] if has_entry else [])
         assert (found[0] is None) is has_entry
+
+
+@promise("SAF10")
+async def test_what_a_member_sent_is_told_to_other_servers_although_its_batch_ran_again(
+    tmp_path: Path, address: str
+) -> None:
+    first = tmp_path / "first"
+    async with server(first, engine_at(address, LostInCommit)) as room:
+        (builder,) = await enrolled(room, "builder")
+        async with server(tmp_path / "second", engine_at(address), first) as other:
+            heard: list[int] = []
+            other.rates.spend = lambda spent: heard.append(spent[builder.member].acts)  # type: ignore[method-assign]
+            with logged():
+                room.store.committer.is_to_be_lost = True
+                await post(room, builder, "once")
+            await until(lambda: heard)
+            assert heard == [1]
 
 
 async def _wait_in(room: Room, caller: Caller) -> None:

@@ -90,7 +90,7 @@ def test_each_way_to_write_ends_with_the_check() -> None:
         for path in sorted((ROOT / "server").rglob("*.py"))
         if "Writing(" in (text := re.sub(r"class Writing\(", "", path.read_text(encoding="utf-8")))
     }
-    assert opened == {"commit.py": (1, 1), "store.py": (1, 1), "stopped.py": (1, 1)}
+    assert opened == {"batches.py": (1, 1), "store.py": (1, 1), "stopped.py": (1, 1)}
 
 
 # ------------------------------------------------------------------ what is done without the door

@@ -241,3 +241,4 @@ async def test_what_does_not_continue_the_chain_is_damage_for_the_other_server(
     refused = await builder.refused("post_message", text="after")
     assert refused["code"] == "storage"
     assert "damaged" in refused["why"]
+    assert "teamroom seal --restored" in refused["fix"]

@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import anyio.to_thread
 import httpx2
@@ -103,7 +102,7 @@ class Shell:
     def now(self, *words: str) -> Done:
         """The command in this process and thread."""
         out, err = io.StringIO(), io.StringIO()
-        with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch:
+        with pytest.MonkeyPatch.context() as patch:
             for name in os.environ:
                 if name in HARNESS_VARIABLES or name.startswith((HARNESS_PREFIX, "TEAMROOM_")):
                     patch.delenv(name)
@@ -121,7 +120,7 @@ class Shell:
 
         def run() -> list[str]:
             out = Screen()
-            with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch:
+            with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(times, "ZONE", times.Zone())
                 terminal = {"COLUMNS": str(columns), "TERM": "xterm", "NO_COLOR": "1", "TZ": zone}
                 for name in os.environ:

@@ -27,7 +27,7 @@ from teamroom.tools.arguments import fields_of, read_arguments
 from teamroom.tools.serve import KNOWN, TOOLS
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
-from tests.support.raw import Modern, refusal, reply, was_refused
+from tests.support.raw import Modern, Raw, refusal, reply, was_refused
 from tests.support.room_in_thread import RoomInThread, room_in_thread
 
 pytestmark = promise("SAF3")
@@ -226,6 +226,18 @@ def test_a_number_at_its_bound_is_accepted_and_one_beyond_it_is_refused(field: s
     below = [smallest - 1] if smallest is not None else [bound(constraints, "gt"), -1]
     for wrong in (largest + 1, *below, float("inf"), float("nan"), 10**400, "1e400"):
         assert is_refused(field, wrong)
+
+
+NUMBERS = [name for name, (where, _, kind, _) in FIELDS.items() if kind in (int, float) and where in TOOL_OF]
+
+
+@pytest.mark.parametrize("field", NUMBERS)
+def test_what_is_no_finite_number_is_refused_for_that_and_nothing_else(room: RoomInThread, field: str) -> None:
+    where, path, _, _ = FIELDS[field]
+    with room.modern("olga") as olga:
+        for number in ("NaN", "Infinity", "-Infinity"):
+            answer = olga.call(TOOL_OF[where], arguments_with(where, path, Raw(number)))
+            assert f"{path[-1]}: must be a finite number" in refusal(answer)["why"], answer.body[:300]
 
 
 TEXT_FIELDS = [name for name, (_, _, _, limits) in FIELDS.items() if bound(limits, "max_length") == TEXT_CHARACTERS]

@@ -21,7 +21,6 @@ from teamroom.server.store.engine import (
     OutcomeUnknownError,
     StorageError,
     UnreachableError,
-    Work,
 )
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
@@ -31,7 +30,7 @@ from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.transaction import Context, Head, Writing
+from teamroom.server.store.transaction import Context, Head, Spent
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -53,6 +52,7 @@ class Committer(BatchCommitter):
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     engine_errors = (psycopg.Error,)
+    broken_rules = BROKEN_RULES
     patience_seconds = 10.0
     """How long a statement may go unanswered, a commit included, before its connection counts as lost."""
     session: Session
@@ -67,6 +67,9 @@ class Committer(BatchCommitter):
         self._again_until = 0.0
         self._has_unindexed = True
         """Whether there may be tasks whose words are not written."""
+        self._is_given_up = False
+        self._spent: dict[int, Spent] = {}
+        """What members sent to this server, and other servers were not told yet."""
 
     def open(self) -> None:
         """Connect. Raises psycopg.Error."""
@@ -80,8 +83,22 @@ class Committer(BatchCommitter):
         """Disconnect."""
         self.session.close()
 
+    def cut_off(self) -> None:
+        """Give up the connection, because the database does not answer; a later act connects again. Any thread."""
+        if hasattr(self, "session"):  # it connects for the first time
+            self.session.is_given_up = True
+
+    def give_up(self) -> None:
+        """Wait for the database no longer, and do not connect again. Any thread may call this."""
+        self._is_given_up = True
+        self.cut_off()
+
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
+        if self._is_given_up:
+            raise psycopg.OperationalError("this server stops, and does not wait for the database")
         self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        if self._is_given_up:  # meanwhile
+            self.cut_off()
         self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
@@ -94,7 +111,7 @@ class Committer(BatchCommitter):
         return super().commit_batch(first, next_job)
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        if not is_lost(error) or time.monotonic() >= self._again_until:
+        if self._is_given_up or not is_lost(error) or time.monotonic() >= self._again_until:
             return False
         time.sleep(PAUSE_SECONDS)
         return True
@@ -141,37 +158,14 @@ class Committer(BatchCommitter):
         if moved:
             self.committed = head.copy()
 
-    def attempt(self, job: Job, head: Head, work: Work) -> None:
-        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
-
-        Raises TooLargeError if the SELECTs of the function take longer than an act may; the batch goes on.
-        """
-        before = head.copy()
-        self._mark()
-        self.session.begin()
-        try:
-            tx = Writing(self.session, self.context, head, self.session.lift_limit)
-            job.result = work(tx)
-            tx.end()
-        except BROKEN_RULES as error:
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
-        except psycopg.Error:
-            raise
-        except Exception:
-            self._undo(head, before)
-            raise
-        except BaseException as error:  # a panic of compiled code must not end the thread
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke off: {error!r}") from error
-        finally:
-            self.session.end()
-        job.effects, job.seq = tx.effects, head.seq
-
-    def _mark(self) -> None:
-        """Begin the savepoint of an act."""
+    def _begin_act(self) -> Session:
         self.session.script(self._statements["next_savepoint" if self._has_savepoint else "savepoint"])
         self._has_savepoint = True
+        self.session.begin()
+        return self.session
+
+    def _end_act(self) -> None:
+        """The savepoint of the next act, or the commit, ends it."""
 
     def _undo(self, head: Head, before: Head) -> None:
         self.session.script(self._statements["undo"])
@@ -186,14 +180,17 @@ class Committer(BatchCommitter):
         if head != opened:
             self.session.execute(self._statements["save_head"], head.values())
         effects = [job.effects for job in batch if job.effects is not None]
-        if (message := self._news.message(opened.seq, head.seq, effects, self.context.take_spent())) is not None:
+        for member, spent in self.context.take_spent().items():
+            self._spent[member] = self._spent.get(member, Spent(spent.share)).with_more(spent)
+        if (message := self._news.message(opened.seq, head.seq, effects, self._spent)) is not None:
             self.session.execute(self._statements["notify"], message)
         try:
             self.session.script(self._statements["commit"])
         except psycopg.OperationalError as error:
-            if not self._was_committed(head, head.seq != opened.seq):
+            if not self._was_committed(opened, head):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
+        self._spent = {}
         self.last = head.copy()
         self.commits += 1
         self.acts += len(batch)
@@ -215,7 +212,7 @@ class Committer(BatchCommitter):
             self.session.execute(self._statements[index], {"rows": json.dumps(words)})
         return len(rows)
 
-    def _was_committed(self, head: Head, has_moved: bool) -> bool:
+    def _was_committed(self, opened: Head, head: Head) -> bool:
         """Whether a commit took place whose connection was lost. Its transaction ends before the head can be locked.
 
         A commit without an entry leaves no trace, so its acts run again. Raises OutcomeUnknownError if nothing can be
@@ -229,9 +226,11 @@ class Committer(BatchCommitter):
                 self._lock_head()
                 row = self.session.execute(self._statements["hash_of"], {"seq": head.seq}).fetchone()
                 self._abandon()
-                return has_moved and row is not None and row[0] == head.hash
+                return head.seq != opened.seq and row is not None and row[0] == head.hash
             except psycopg.Error as error:
-                if time.monotonic() >= end:
+                if self._is_given_up or time.monotonic() >= end:
+                    self._news.note_unknown(opened.seq, head.seq)
+                    self._spent = {}  # what other servers may have been told is not told twice
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
             time.sleep(PAUSE_SECONDS)
 
@@ -257,6 +256,6 @@ class Committer(BatchCommitter):
     def _as_storage_error(self, error: Exception) -> StorageError:
         return as_storage_error(error)
 
-    def _note_damage(self, error: Exception) -> None:
-        if is_damage(error) and self.damage is None:
-            self.damage = str(error)
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the database is not what PostgreSQL wrote."""
+        return is_damage(error)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+from psycopg import capabilities
 from psycopg.conninfo import make_conninfo
 
 from teamroom.server.store.postgres.address import Address
@@ -32,6 +33,7 @@ def connect_reader(address: Address, budget: float, seconds: int = OPEN_SECONDS)
 
 
 def _connect(address: Address, budget: float, seconds: int, *set_up: str) -> Session:
+    capabilities.has_cancel_safe(check=True)  # an older libpq blocks every thread while it cancels a statement
     given = make_conninfo(address.conninfo, connect_timeout=seconds)
     connection: psycopg.Connection[Any] = psycopg.connect(given, autocommit=True)
     session = Session(connection, budget)

@@ -2,14 +2,44 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from graphlib import CycleError, TopologicalSorter
 
-from teamroom.server.store.copying import PAGE_ROWS, Row
+from teamroom.server.store.copying import PAGE_ROWS, CopyError, Row
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, connect_writer, has_room, migrate
 from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.stopped import opened
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.transaction import Context, Reading
 
+READ_SECONDS = 3600.0
+"""How long the statements of a copy may read."""
+
 WORDS = ("message_words", "task_words")
 """The tables of the search. A copy builds them again from the texts."""
+
+
+@contextmanager
+def open_source(address: Address, context: Context) -> Iterator["PostgresSource"]:
+    """The room at an address, to be copied. Raises CopyError, StorageError."""
+    with opened(connect_reader, address, READ_SECONDS) as session:
+        if not has_room(session):
+            raise CopyError(f"There is no room at {address}")
+        if session.execute(context.statements["count_servers"], {}).fetchall()[0][0]:
+            raise CopyError("A server has the room open. Stop every server of it first")
+        yield PostgresSource(session, context)
+
+
+@contextmanager
+def open_target(address: Address, context: Context, now: float) -> Iterator["PostgresTarget"]:
+    """An empty database, into which a room is copied: kept if the block succeeds. Raises CopyError, StorageError."""
+    with opened(connect_writer, address, READ_SECONDS) as session:
+        migrate(session, now)
+        if session.execute(context.statements["read_head"], {}).fetchone() is not None:
+            raise CopyError(f"There is a room at {address} already. Name an empty database")
+        yield PostgresTarget(session, context)
+        session.script(context.statements["commit"])
 
 
 class PostgresSource:
@@ -20,19 +50,13 @@ class PostgresSource:
         session.script(self._run["begin_read"])
 
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """The columns of each table, in an order in which a table follows those that it refers to."""
+        """The columns of each table."""
         found: dict[str, tuple[str, ...]] = {}
         for (place,) in self.session.execute(self._run["table_places"], {}).fetchall():
             table, _, column = place.partition(".")
             if table not in WORDS:
                 found[table] = (*found.get(table, ()), column)
-        references = self.session.execute(self._run["references"], {}).fetchall()
-        ordered: dict[str, tuple[str, ...]] = {}
-        while len(ordered) < len(found):
-            for table in found.keys() - ordered.keys():
-                if all(to in ordered or to == table for one, to in references if one == table):
-                    ordered[table] = found[table]
-        return ordered
+        return found
 
     def count(self, table: str) -> int:
         """How many rows a table has."""
@@ -52,6 +76,19 @@ class PostgresTarget(PostgresSource):
     def __init__(self, session: Session, context: Context) -> None:
         self.session, self._run, self._context = session, context.statements, context
         session.script("begin")
+
+    def columns(self) -> dict[str, tuple[str, ...]]:
+        """The columns of each table, in an order in which a table follows those that it refers to. Raises CopyError."""
+        found = super().columns()
+        needed: dict[str, set[str]] = {table: set() for table in found}
+        for one, other in self.session.execute(self._run["references"], {}).fetchall():
+            if one in found and other in found and other != one:
+                needed[one].add(other)
+        try:
+            return {table: found[table] for table in TopologicalSorter(needed).static_order()}
+        except CycleError as error:
+            tables = ", ".join(sorted(set(error.args[1])))
+            raise CopyError(f"These tables refer to each other, so none can be first: {tables}") from None
 
     def clear(self, table: str) -> None:
         """Delete the rows that the engine has made in a table."""

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import psycopg
 
@@ -33,7 +34,10 @@ SILENT_SECONDS = LOOK_SECONDS + ANSWER_SECONDS
 """After this long without an answer, the database counts as unreachable: less than two seconds."""
 
 AGAIN_SECONDS = 0.1
-"""Between two tries to connect, and the longest that a stop waits for."""
+"""Between two tries to connect, and the longest that a stop waits for a link that hears nothing."""
+
+CLOSE_SECONDS = 1.0
+"""How long `close` waits for the link's thread. One that still connects ends after this, in time."""
 
 REVOKED_SECONDS = 3600.0
 """How long before a look tokens were revoked whose connections end, if messages were lost."""
@@ -68,11 +72,15 @@ class Link:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening. Blocks until done."""
+        """Stop listening. Blocks for `CLOSE_SECONDS` at most."""
         self._closing.set()
         if self._thread.is_alive():
-            self._thread.join()
-        if self._session is not None:
+            self._thread.join(CLOSE_SECONDS)
+        if self._session is None:
+            return
+        if self._thread.is_alive():
+            self._session.is_given_up = True
+        else:
             self._session.close()
 
     def require(self) -> None:
@@ -89,6 +97,8 @@ class Link:
                     self._listen()
                 self._hear(self._session)
             except Exception as error:
+                if self._closing.is_set():
+                    return
                 if not isinstance(error, psycopg.Error):
                     log.exception("the link to other servers failed; it goes on")
                 self._note_silence(error)
@@ -119,8 +129,8 @@ class Link:
         if heard.before > (heard.before if self._heard is None else self._heard) or heard.effects.are_lost:
             self._look_again()
         self._heard = max(self._heard or 0, heard.after)
-        if heard.server != self._news.server:
-            self._tell(heard.effects)
+        if self._news.is_news(heard):
+            self._tell(heard.effects if heard.server != self._news.server else replace(heard.effects, spent={}))
 
     def _look(self, session: Session) -> None:
         """Look at the head. What it showed the last time must have been heard since. Raises psycopg.Error."""

@@ -7,6 +7,7 @@ server that misses one notices, and looks at everything again.
 import hashlib
 import json
 import math
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -16,6 +17,9 @@ from teamroom.server.store.transaction import Effects, Spent
 
 LARGEST_BYTES = 7_500
 """PostgreSQL takes messages of up to 8,000 bytes. Instead of a longer one, servers are told to look at everything."""
+
+UNKNOWN_COMMITS = 16
+"""How many of its newest commits whose outcome it could not find out a server remembers."""
 
 SETS = ("woken", "ended", "killed", "revoked", "changed", "listening")
 
@@ -35,6 +39,25 @@ class News:
     def __init__(self, server: str) -> None:
         self.server = server
         self.channel = ""
+        self._unknown: deque[tuple[int, int]] = deque(maxlen=UNKNOWN_COMMITS)
+        """The numbers of the log before and after the commits of this server whose outcome it does not know."""
+
+    def note_unknown(self, before: int, after: int) -> None:
+        """Note that nobody knows whether a commit of this server took place. On the writer's thread."""
+        self._unknown.append((before, after))
+
+    def is_news(self, heard: Heard) -> bool:
+        """Whether this server does not know yet what a message says; that a commit took place is known once it says so.
+
+        Call it once for each message.
+        """
+        if heard.server != self.server:
+            return True
+        try:
+            self._unknown.remove((heard.before, heard.after))
+        except ValueError:
+            return False
+        return True
 
     def find_channel(self, session: Session) -> None:
         """Learn the room's channel: several rooms in one database have a schema each."""
@@ -50,9 +73,11 @@ class News:
         said = _as_json(together)
         if before == after and not said:
             return None
-        payload = json.dumps([self.server, before, after, said], separators=(",", ":"))
-        if len(payload.encode()) > LARGEST_BYTES:
-            payload = json.dumps([self.server, before, after, {"are_lost": True}], separators=(",", ":"))
+        sent = {"spent": said["spent"]} if spent else {}
+        for form in (said, {"are_lost": True, **sent}, {"are_lost": True}):
+            payload = json.dumps([self.server, before, after, form], separators=(",", ":"))
+            if len(payload.encode()) <= LARGEST_BYTES:
+                break
         return {"channel": self.channel, "payload": payload}
 
     @staticmethod

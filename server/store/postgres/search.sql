@@ -39,7 +39,7 @@ delete from unindexed_task where task in (select task from unindexed_task order 
 
 -- name: newest_matches
 -- The newest matches, newest first, with the beginning of what they say.
-select message.id, message.summary, substr(message.text, 1, :characters) as text
+-- use: beginning_of_message
 from (
     select message as id from message_words
     where words @@ cast(:words__query as tsquery)
@@ -49,34 +49,30 @@ from (
 join message on message.id = found.id
 order by found.id desc
 
--- name: matches_before
--- Newest first, in a range of messages. Filters that are 0 do not filter.
+-- part: matches_in_range
 select message.id
 from message_words
 join message on message.id = message_words.message
 where message_words.words @@ cast(:words__query as tsquery)
     and message_words.message >= :first and message_words.message < :end
     and message.id >= :first and message.id < :end
-    and (:thread = 0 or message.thread = :thread)
-    and (:mention = 0 or exists (select 1 from addressee where addressee.message = message.id and member = :mention))
+
+-- name: matches_before
+-- Newest first, in a range of messages.
+-- use: matches_in_range
+-- use: in_thread_and_mentioning
 order by message.id desc
 limit :limit
 
 -- name: matches_from
 -- The same, oldest first.
-select message.id
-from message_words
-join message on message.id = message_words.message
-where message_words.words @@ cast(:words__query as tsquery)
-    and message_words.message >= :first and message_words.message < :end
-    and message.id >= :first and message.id < :end
-    and (:thread = 0 or message.thread = :thread)
-    and (:mention = 0 or exists (select 1 from addressee where addressee.message = message.id and member = :mention))
+-- use: matches_in_range
+-- use: in_thread_and_mentioning
 order by message.id
 limit :limit
 
 -- name: board_matches
--- The tasks among the next matches that are in a state, in order. `state`: '' for unfinished ones.
+-- The tasks among the next matches that are in a state, in order.
 -- use: task_columns
 from (
     select task as id from task_words
@@ -86,13 +82,7 @@ from (
 ) as found
 join task on task.id = found.id
 -- use: task_joins
-where case
-        when :state = '' then task.state not in ('done', 'cancelled')
-        when :state = 'all' then true
-        else task.state = :state
-    end
-order by found.id
-limit :limit
+-- use: tasks_in_state
 
 -- name: last_match
 -- The last of the matches that one page of the board looks at; none if there are fewer.

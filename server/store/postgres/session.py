@@ -26,6 +26,9 @@ SLICE_SECONDS = 0.05
 CANCEL_SECONDS = 0.5
 """How long one try to cancel a statement may take, which needs a connection of its own."""
 
+ENDED_SECONDS = 2.0
+"""A statement that is to be ended and has not ended after this long shows that its connection is lost."""
+
 
 class Flag(Loader):
     """A truth value, as SQLite has it: 1 or 0."""
@@ -94,7 +97,7 @@ class Session:
         self.ended: StorageError | None = None
         """Why the act or read was ended, if it was. Another thread may set it."""
         self.patience = math.inf
-        """After how many seconds without an answer the connection counts as lost."""
+        """After how many seconds without an answer the connection counts as lost; a SELECT has its budget besides."""
         self.is_given_up = False
         """Whether somebody found that the server does not answer. Another thread may set it."""
         self._prepared: dict[str, bytes] = {}
@@ -199,28 +202,40 @@ class Session:
         return Rows(result, Transformer.from_context(self.connection))
 
     def _wait(self, end: float) -> pq.abc.PGresult:
-        pgconn, is_cancelled = self._pgconn, False
-        lost_at = time.monotonic() + self.patience
-        while pgconn.flush():
+        """The last of a script's results, or the error that ended it. Raises OperationalError if it was lost."""
+        pgconn, last, is_cancelled = self._pgconn, None, False
+        lost_at = self.patience + (time.monotonic() if math.isinf(end) else end)
+        self._flush(lost_at)
+        while True:
+            while pgconn.is_busy():
+                left = SLICE_SECONDS if self.ended is not None else end - time.monotonic()
+                if self._readable.poll(max(min(left, SLICE_SECONDS), 0) * 1000):
+                    pgconn.consume_input()
+                    continue
+                self._require_answer(lost_at)
+                if not is_cancelled and self._is_to_be_ended(left):
+                    lost_at = min(lost_at, time.monotonic() + ENDED_SECONDS)
+                    is_cancelled = self._cancel()
+            if (result := pgconn.get_result()) is None:
+                break
+            last = result
+        if last is None:
+            raise psycopg.OperationalError(f"the connection was lost: {pgconn.get_error_message()}")
+        return last
+
+    def _flush(self, lost_at: float) -> None:
+        """Send what was not sent yet."""
+        while self._pgconn.flush():
             if self._writable.poll(SLICE_SECONDS * 1000):
-                pgconn.consume_input()
+                self._pgconn.consume_input()
             else:
                 self._require_answer(lost_at)
-        while pgconn.is_busy():
-            left = end - time.monotonic()
-            if self._readable.poll(max(min(left, SLICE_SECONDS), 0) * 1000):
-                pgconn.consume_input()
-                continue
-            self._require_answer(lost_at)
-            if not is_cancelled and self._is_to_be_ended(left):
-                is_cancelled, end = self._cancel(), math.inf
-        return self._last_result()
 
     def _require_answer(self, lost_at: float) -> None:
-        """Raise OperationalError if nobody waits for the server any longer."""
+        """Raise what ended the act or read, or OperationalError, if nobody waits for the server any longer."""
         if self.is_given_up or time.monotonic() >= lost_at:
             self.close()
-            raise psycopg.OperationalError("the server does not answer")
+            raise self.ended or psycopg.OperationalError("the server does not answer")
 
     def _cancel(self) -> bool:
         """Ask the server to cancel the statement; returns whether it was asked.
@@ -237,12 +252,3 @@ class Session:
         if left <= 0 and self.ended is None:
             self.ended = self._too_large()
         return self.ended is not None
-
-    def _last_result(self) -> pq.abc.PGresult:
-        """The last of a script's results, or the error that ended it. Raises OperationalError if it was lost."""
-        last = None
-        while (result := self._pgconn.get_result()) is not None:
-            last = result
-        if last is None:
-            raise psycopg.OperationalError(f"the connection was lost: {self._pgconn.get_error_message()}")
-        return last

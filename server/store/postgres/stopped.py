@@ -18,30 +18,36 @@ from teamroom.server.store.transaction import Context, Head, Reading, Writing
 T = TypeVar("T")
 
 
-def look(address: Address, context: Context, vouch: Vouch) -> str | None:
-    """What is wrong with a room, in words. Changes nothing. Raises StorageError."""
+@contextlib.contextmanager
+def opened(
+    connect: Callable[[Address, float], Session], address: Address, seconds: float = math.inf
+) -> Iterator[Session]:
+    """A connection to a room's database, as long as the block runs; its reads share `seconds`. Raises StorageError."""
     try:
-        with contextlib.closing(connect_reader(address, math.inf)) as session:
-            if not has_room(session):
-                return vouch(None)
-            with snapshot(session):
-                return vouch(Reading(session, context))
+        with contextlib.closing(connect(address, seconds)) as session:
+            yield session
     except psycopg.Error as error:
         raise as_storage_error(error) from error
+
+
+def look(address: Address, context: Context, vouch: Vouch) -> str | None:
+    """What is wrong with a room, in words. Changes nothing. Raises StorageError."""
+    with opened(connect_reader, address) as session:
+        if not has_room(session):
+            return vouch(None)
+        with snapshot(session):
+            return vouch(Reading(session, context))
 
 
 @contextlib.contextmanager
 def reading(address: Address, now: WallTime, make_context: Callable[[RoomClock], Context]) -> Iterator[Reading]:
     """A snapshot of a room, which servers may have open, by the room's clock. Raises StorageError."""
-    try:
-        with contextlib.closing(connect_reader(address, math.inf)) as session:
-            if not has_room(session):
-                raise StorageError("the database holds no room")
-            context = make_context(_saved_clock(session, make_context, now))
-            with snapshot(session):
-                yield Reading(session, context)
-    except psycopg.Error as error:
-        raise as_storage_error(error) from error
+    with opened(connect_reader, address) as session:
+        if not has_room(session):
+            raise StorageError("the database holds no room")
+        context = make_context(_saved_clock(session, make_context, now))
+        with snapshot(session):
+            yield Reading(session, context)
 
 
 def change(
@@ -51,12 +57,9 @@ def change(
 
     Raises StorageError; nothing was changed then.
     """
-    try:
-        with contextlib.closing(connect_writer(address, math.inf)) as session:
-            migrate(session, now)
-            return _change(session, make_context(_saved_clock(session, make_context, now)), work)
-    except psycopg.Error as error:
-        raise as_storage_error(error) from error
+    with opened(connect_writer, address) as session:
+        migrate(session, now)
+        return _change(session, make_context(_saved_clock(session, make_context, now)), work)
 
 
 def _change(session: Session, context: Context, work: Callable[[Writing], T]) -> T:

@@ -5,29 +5,24 @@ Every server of the room has these. They meet in the database only.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Set
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 
 import psycopg
 
 from teamroom.server.clock import RoomClock
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import (
-    ROOMS_TURN,
-    CarryOut,
-    DamagedError,
-    Recover,
-    Turn,
-    Vouch,
-    Work,
-)
+from teamroom.server.store.engine import CarryOut, DamagedError, Vouch
+from teamroom.server.store.on_loop import AttachedStore, CommittingStore
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.connect import connect_reader, connect_writer, has_room, migrate, snapshot
-from teamroom.server.store.postgres.faults import as_storage_error, is_damage
+from teamroom.server.store.postgres.faults import as_storage_error
 from teamroom.server.store.postgres.link import Link
 from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.reads import Reads
+from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.transaction import Context, Effects, Head, Reading, Writing
 from teamroom.server.store.writer import Writer
@@ -37,11 +32,14 @@ T = TypeVar("T")
 NAME_BYTES = 8
 """The length of the random name under which a server speaks to the others."""
 
+FINISH_SECONDS = 3.0
+"""How long `close` lets the writer finish the acts that wait. No longer: then they are given up."""
+
 MakeCommitter = Callable[[Address, Context, News], Committer]
 MakeWriter = Callable[[Committer, Settings, CarryOut], Writer]
 
 
-class PostgresStore:
+class PostgresStore(CommittingStore):
     """One room in one schema of a PostgreSQL database, which other servers may have open too.
 
     `make_committer` and `make_writer` are for tests that build a fault into them.
@@ -57,12 +55,13 @@ class PostgresStore:
     ) -> None:
         self.address, self.context = address, context
         self.news = News(context.entropy(NAME_BYTES).hex())
-        self.committer = make_committer(address, context, self.news)
+        self.committer: Committer = make_committer(address, context, self.news)
         self.writer = make_writer(self.committer, context.settings, carry_out)
         self.link = Link(address, context, self.news, self._tell, self._cut_off)
-        self.reads = Reads(address, context, self._note_failure)
-        self._attached: set[AttachedStore] = set()
-        self._is_open = False
+        self.reads: Reads = Reads(address, context, self.committer.note_damage)
+        self._open_reads: set[Reads] = {self.reads}
+        """What all event loops read with."""
+        self._opening: Session | None = None
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer, the readers and the link; a contradicted room is opened for reading only."""
@@ -72,7 +71,6 @@ class PostgresStore:
             if self.damage is None:
                 await asyncio.to_thread(self.link.start)
                 await self.writer.start_remote()
-            self._is_open = True
         except BaseException as error:
             await self.close()
             if isinstance(error, psycopg.Error):
@@ -80,16 +78,23 @@ class PostgresStore:
             raise
 
     def _look_and_migrate(self, vouch: Vouch, before_migrating: Callable[[], None]) -> None:
-        with contextlib.closing(connect_reader(self.address, self.context.settings.read_seconds)) as session:
+        with self._connected(connect_reader) as session:
             wall = session.execute(self.context.statements["wall_clock"], {}).fetchall()[0][0]
             if isinstance(self.context.clock, RoomClock):
                 self.context.clock.share_wall(wall)
             self._look(session, vouch)
         if self.damage is None:
-            with contextlib.closing(connect_writer(self.address, self.context.settings.read_seconds)) as session:
+            with self._connected(connect_writer) as session:
                 migrate(session, self.context.clock(), before_migrating)
 
-    def _look(self, session: Any, vouch: Vouch) -> None:
+    @contextlib.contextmanager
+    def _connected(self, connect: Callable[[Address, float], Session]) -> Iterator[Session]:
+        """A connection for what is done before the room is open, which `close` gives up."""
+        with contextlib.closing(connect(self.address, self.context.settings.read_seconds)) as session:
+            self._opening = session
+            yield session
+
+    def _look(self, session: Session, vouch: Vouch) -> None:
         """Let the room be vouched for, before anything is changed. Raises DamagedError if nothing can be read."""
         if not has_room(session):
             self.committer.damage = vouch(None)
@@ -110,7 +115,7 @@ class PostgresStore:
     def _create(self, work: Callable[[Writing], T], first_hash: str) -> T:
         run = self.context.statements
         try:
-            with contextlib.closing(connect_writer(self.address, self.context.settings.read_seconds)) as session:
+            with self._connected(connect_writer) as session:
                 session.script("begin")
                 session.execute(run["open_head"], {"created_at": self.context.clock(), "hash": first_hash})
                 row = session.execute(run["lock_head"], {}).fetchall()[0]
@@ -124,42 +129,20 @@ class PostgresStore:
         except psycopg.Error as error:
             raise as_storage_error(error) from error
 
-    async def write(
-        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
-    ) -> tuple[Any, int]:
-        """Run an act on the writer's thread."""
+    def require(self) -> None:
+        """Raise UnreachableError if this server is cut off from the database."""
         self.link.require()
-        return await self.writer.run(work, recover, when_full, turn)
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
-        """Run a read in one snapshot."""
-        self.link.require()
-        return await self.reads.read(work, is_small, member)
-
-    async def look_up(self, work: Callable[[Reading], T]) -> T:
-        """Run a read of one or two rows."""
-        self.link.require()
-        return await self.reads.look_up(work)
-
-    def end_reads(self, members: Set[int]) -> None:
-        """End the reads of these members that are running."""
-        self.reads.end_reads(members)
-
-    async def attach(self) -> "AttachedStore":
+    async def attach(self) -> "AttachedPostgresStore":
         """This store for the event loop of the caller."""
-        self.link.require()
-        attached = AttachedStore(self, Reads(self.address, self.context, self._note_failure))
-        self._attached.add(attached)
-        return attached
+        self.require()
+        reads = Reads(self.address, self.context, self.committer.note_damage)
+        self._open_reads.add(reads)
+        return AttachedPostgresStore(self, reads)
 
-    def detach(self, attached: "AttachedStore") -> None:
-        """Forget the store of an event loop that ends."""
-        self._attached.discard(attached)
-
-    def _note_failure(self, error: Exception) -> None:
-        """Damage that a read meets stops the writer too."""
-        if is_damage(error) and self.damage is None:
-            self.committer.damage = str(error)
+    def detach(self, reads: Reads) -> None:
+        """Forget what an event loop that ends reads with."""
+        self._open_reads.discard(reads)
 
     def _tell(self, effects: Effects) -> None:
         """On the link's thread: let the event loop carry out what another server's act causes."""
@@ -169,8 +152,8 @@ class PostgresStore:
     def _cut_off(self) -> None:
         """On the link's thread: the database does not answer, so nothing waits for it any longer."""
         if self.writer.is_alive:
-            self.committer.session.is_given_up = True
-        for reads in (self.reads, *(attached.reads for attached in list(self._attached))):
+            self.committer.cut_off()
+        for reads in list(self._open_reads):
             reads.abandon()
         self._tell(Effects(is_cut_off=True))
 
@@ -184,85 +167,23 @@ class PostgresStore:
         """Whether the database does not answer."""
         return self.link.is_cut_off
 
-    @property
-    def is_writing(self) -> bool:
-        """Whether the writer's thread runs and has found no damage."""
-        return self.writer.is_alive and self.damage is None
-
-    @property
-    def damage(self) -> str | None:
-        """What is wrong with the database, in words."""
-        return self.committer.damage
-
-    @property
-    def waiting(self) -> int:
-        """How many acts wait for the writer."""
-        return self.writer.waiting
-
-    @property
-    def commits(self) -> int:
-        """How many batches the writer has committed since it was started."""
-        return self.committer.commits
-
-    @property
-    def acts_committed(self) -> int:
-        """How many acts these batches held."""
-        return self.committer.acts
-
-    @property
-    def lock_seconds(self) -> float:
-        """How long the writer waited for the room's one lock, in all."""
-        return self.committer.lock_seconds
-
-    @property
-    def committed(self) -> Head | None:
-        """The head as of the last commit that moved it, of this server or of one whose entries it has checked."""
-        return self.committer.committed
-
     async def close(self) -> None:
-        """Finish the acts that wait, and disconnect."""
+        """Finish the acts that wait, and disconnect. A database that stands still holds it up for a few seconds."""
+        if self._opening is not None:
+            self._opening.is_given_up = True
         await asyncio.to_thread(self.link.close)
-        await self.writer.stop_remote()
+        await self.writer.stop_remote(0 if self.link.is_cut_off else FINISH_SECONDS, self.committer.give_up)
         await self.reads.close()
 
 
-class AttachedStore:
-    """A store for another event loop: it reads with connections of its own, and writes through the store's own line."""
+class AttachedPostgresStore(AttachedStore):
+    """A store for another event loop, which the link can cut off."""
 
     def __init__(self, store: PostgresStore, reads: Reads) -> None:
-        self._store, self.reads = store, reads
-
-    async def write(
-        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
-    ) -> tuple[Any, int]:
-        """Run an act on the writer's thread."""
-        return await self._store.write(work, recover, when_full, turn)
-
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
-        """Run a read in one snapshot."""
-        self._store.link.require()
-        return await self.reads.read(work, is_small, member)
-
-    async def look_up(self, work: Callable[[Reading], T]) -> T:
-        """Run a read of one or two rows."""
-        self._store.link.require()
-        return await self.reads.look_up(work)
-
-    def end_reads(self, members: Set[int]) -> None:
-        """End the reads of these members that are running on this loop."""
-        self.reads.end_reads(members)
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether the store takes acts."""
-        return self._store.is_writing
-
-    @property
-    def waiting(self) -> int:
-        """How many acts of all event loops wait for the writer."""
-        return self._store.waiting
+        super().__init__(store, reads)
+        self._detach = partial(store.detach, reads)
 
     async def close(self) -> None:
         """Close the connections of this loop."""
-        self._store.detach(self)
-        await self.reads.close()
+        self._detach()
+        await super().close()

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from teamroom.server.store.batches import BatchCommitter, Job
-from teamroom.server.store.engine import CHANGED, DamagedError, DiskFullError, StorageError, TooLargeError, Work
+from teamroom.server.store.engine import CHANGED, DamagedError, DiskFullError, StorageError, TooLargeError
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.connect import INCREMENTALLY, connect_writer
 from teamroom.server.store.sqlite.faults import as_storage_error, is_damage, is_full
 from teamroom.server.store.sqlite.reserve import Reserve
 from teamroom.server.store.sqlite.steps import SteppedConnection
-from teamroom.server.store.transaction import Context, Head, Writing
+from teamroom.server.store.transaction import Context, Head
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -51,6 +51,7 @@ class Committer(BatchCommitter):
     """The connection that writes, and the steps of a commit. One thread uses it."""
 
     engine_errors = (sqlite3.Error,)
+    broken_rules = (sqlite3.IntegrityError,)
 
     connection: sqlite3.Connection
     stepped: SteppedConnection
@@ -92,37 +93,6 @@ class Committer(BatchCommitter):
         """Checkpoint, and disconnect."""
         self.checkpoint("checkpoint_and_cut")
         self.connection.close()
-
-    def attempt(self, job: Job, head: Head, work: Work) -> None:
-        """Run a function in a savepoint, and undo it if it raises. A broken rule of the schema is a RuntimeError.
-
-        Raises TooLargeError if the SELECTs of the function take more steps than an act may; the batch goes on.
-        """
-        before = head.copy()
-        self.stepped.begin(self._mark)
-        try:
-            tx = Writing(self.stepped, self.context, head, self.stepped.lift_limit)
-            job.result = work(tx)
-            tx.end()
-        except sqlite3.IntegrityError as error:
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke a rule of the schema: {error}") from error
-        except sqlite3.Error as error:
-            if not self.stepped.has_ended(error):
-                raise
-            self._undo(head, before)
-            raise TooLargeError(f"it takes more than {self.context.settings.act_steps} steps of the database") from None
-        except Exception:
-            self._undo(head, before)
-            raise
-        except BaseException as error:  # a panic of compiled code must not end the thread
-            self._undo(head, before)
-            raise RuntimeError(f"an act broke off: {error!r}") from error
-        finally:
-            self.stepped.end()
-        if self.stepped.has_written:
-            self.run_named("release")
-        job.effects, job.seq = tx.effects, head.seq
 
     def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
         """Save the head, and commit; `opened` is the head as the transaction found it."""
@@ -291,15 +261,24 @@ class Committer(BatchCommitter):
     def _as_storage_error(self, error: Exception) -> StorageError:
         return as_storage_error(error)
 
-    def _mark(self) -> None:
-        """Begin the savepoint of an act."""
-        self.run_named("savepoint")
+    def _begin_act(self) -> SteppedConnection:
+        self.stepped.begin(lambda: self.run_named("savepoint"))
+        return self.stepped
+
+    def _end_act(self) -> None:
+        if self.stepped.has_written:
+            self.run_named("release")
 
     def _undo(self, head: Head, before: Head) -> None:
         if self.stepped.has_written:
             self.run_named("undo")
             self.run_named("release")
         head.restore(before)
+
+    def _refused_by(self, error: Exception) -> StorageError | None:
+        if not self.stepped.has_ended(error):
+            return None
+        return TooLargeError(f"it takes more than {self.context.settings.act_steps} steps of the database")
 
     def _abandon(self) -> None:
         self._growth = None
@@ -313,9 +292,9 @@ class Committer(BatchCommitter):
         """Whether an act that met a full disk can run again: it may use the reserve, which was just released."""
         return is_full(error) and self._reserve.give_up(str(error)) and job.when_full
 
-    def _note_damage(self, error: Exception) -> None:
-        if is_damage(error) and self.damage is None:
-            self.damage = str(error)
+    def is_damage(self, error: Exception) -> bool:
+        """Whether the file is not what SQLite wrote."""
+        return is_damage(error)
 
     def growth(self) -> int:
         """The bytes by which the next checkpoint makes the database file longer; 0 if they are not known."""

@@ -1,13 +1,57 @@
 """A room in one SQLite file as the source or the target of a copy."""
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from teamroom.server.store.copying import PAGE_ROWS, Row
+from teamroom.server.private import open_private
+from teamroom.server.store.copying import PAGE_ROWS, CopyError, Row
+from teamroom.server.store.folder import DATABASE, locked
+from teamroom.server.store.sqlite.connect import connect_writer, migrate
+from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.transaction import Context, Reading
 
 INDEXES = ("message_text", "task_text")
 """The search indexes, which SQLite keeps in tables of these names and in others that begin with them."""
+
+COPYING = "copying.db"
+"""The new file until it is whole."""
+
+
+@contextmanager
+def open_source(folder: Path, context: Context) -> Iterator["SqliteSource"]:
+    """The room of a folder, to be copied. Raises CopyError, FolderError, sqlite3.Error."""
+    file = folder / DATABASE
+    if not file.exists():
+        raise CopyError(f"There is no room in {folder}")
+    with locked(folder, "copying the room"), closing(open_to_read(file)) as connection:
+        yield SqliteSource(connection, context)
+
+
+@contextmanager
+def open_target(folder: Path, context: Context, now: float) -> Iterator["SqliteTarget"]:
+    """A folder without a room, into which one is copied: kept if the block succeeds.
+
+    Raises CopyError, FolderError, OSError, sqlite3.Error.
+    """
+    if (folder / DATABASE).exists():
+        raise CopyError(f"There is a room in {folder} already. Name another folder")
+    draft, run = folder / COPYING, context.statements
+    with locked(folder, "copying the room"):
+        draft.unlink(missing_ok=True)
+        os.close(open_private(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        try:
+            with closing(connect_writer(draft)) as connection:
+                migrate(connection, now)
+                yield SqliteTarget(connection, context)
+                connection.execute(run["commit"])
+                connection.execute(run["checkpoint_and_cut"]).fetchall()
+            draft.replace(folder / DATABASE)
+        finally:
+            for suffix in ("", "-wal", "-shm"):
+                draft.with_name(draft.name + suffix).unlink(missing_ok=True)
 
 
 class SqliteSource:

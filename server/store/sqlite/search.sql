@@ -41,37 +41,34 @@ insert into task_text (task_text, rank) values ('merge', :pages)
 -- name: newest_matches
 -- The newest matches, newest first, with the beginning of what they say. The index's own ranking would count every
 -- message that holds one of the words.
-select message.id, message.summary, substr(message.text, 1, :characters) as text
+-- use: beginning_of_message
 from (select rowid as id from message_text where message_text match :words order by rowid desc limit :limit) as found
 cross join message on message.id = found.id
 order by found.id desc
 
--- name: matches_before
--- Newest first, in a range of messages. Filters that are 0 do not filter.
+-- part: matches_in_range
 select message.id
 from message_text
 cross join message on message.id = message_text.rowid
 where message_text match :words
     and message_text.rowid >= :first and message_text.rowid < :end
-    and (:thread = 0 or message.thread = :thread)
-    and (:mention = 0 or exists (select 1 from addressee where message = message.id and member = :mention))
+
+-- name: matches_before
+-- Newest first, in a range of messages.
+-- use: matches_in_range
+-- use: in_thread_and_mentioning
 order by message_text.rowid desc
 limit :limit
 
 -- name: matches_from
 -- The same, oldest first.
-select message.id
-from message_text
-cross join message on message.id = message_text.rowid
-where message_text match :words
-    and message_text.rowid >= :first and message_text.rowid < :end
-    and (:thread = 0 or message.thread = :thread)
-    and (:mention = 0 or exists (select 1 from addressee where message = message.id and member = :mention))
+-- use: matches_in_range
+-- use: in_thread_and_mentioning
 order by message_text.rowid
 limit :limit
 
 -- name: board_matches
--- The tasks among the next matches that are in a state, in order. `state`: '' for unfinished ones.
+-- The tasks among the next matches that are in a state, in order.
 -- use: task_columns
 from (
     select rowid as id from task_text
@@ -81,13 +78,7 @@ from (
 ) as found
 cross join task on task.id = found.id
 -- use: task_joins
-where case
-        when :state = '' then task.state not in ('done', 'cancelled')
-        when :state = 'all' then true
-        else task.state = :state
-    end
-order by found.id
-limit :limit
+-- use: tasks_in_state
 
 -- name: last_match
 -- The last of the matches that one page of the board looks at; none if there are fewer.

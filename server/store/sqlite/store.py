@@ -2,32 +2,25 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from teamroom.server.private import open_private
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import (
-    ROOMS_TURN,
-    CarryOut,
-    DamagedError,
-    Recover,
-    Turn,
-    Vouch,
-    Work,
-)
+from teamroom.server.store.engine import CarryOut, DamagedError, Vouch
 from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.on_loop import AttachedStore, CommittingStore
 from teamroom.server.store.sqlite.commit import Committer
 from teamroom.server.store.sqlite.connect import check_database, connect_reader, connect_writer, migrate
 from teamroom.server.store.sqlite.copy import open_to_read
 from teamroom.server.store.sqlite.damage import find_damage
-from teamroom.server.store.sqlite.faults import as_storage_error, is_damage
+from teamroom.server.store.sqlite.faults import as_storage_error
 from teamroom.server.store.sqlite.reads import Reads
 from teamroom.server.store.sqlite.rebuild import rebuild
 from teamroom.server.store.sqlite.reserve import Reserve
-from teamroom.server.store.transaction import Context, Head, Reading, Writing
+from teamroom.server.store.transaction import Context, Head, Writing
 from teamroom.server.store.writer import Writer
 
 T = TypeVar("T")
@@ -44,7 +37,7 @@ MakeCommitter = Callable[[Path, Context, Reserve], Committer]
 MakeWriter = Callable[[Committer, Settings, CarryOut], Writer]
 
 
-class SqliteStore:
+class SqliteStore(CommittingStore):
     """One room in one SQLite file. Exactly one server has it open: that one has locked the folder.
 
     `make_committer` and `make_writer` are for tests that build a fault into them.
@@ -62,9 +55,9 @@ class SqliteStore:
         self.log_path = folder / f"{DATABASE}-wal"
         self.context = context
         self._reserve = Reserve(folder, context.settings.reserve_bytes)
-        self.committer = make_committer(self.path, context, self._reserve)
+        self.committer: Committer = make_committer(self.path, context, self._reserve)
         self.writer = make_writer(self.committer, context.settings, carry_out)
-        self.reads = Reads(context, self._note_failure)
+        self.reads: Reads = Reads(context, self.committer.note_damage)
         self._connect: Callable[[Path], sqlite3.Connection] = connect_reader
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
@@ -123,78 +116,20 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise as_storage_error(error) from error
 
-    async def write(
-        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
-    ) -> tuple[Any, int]:
-        """Run an act on the writer's thread."""
-        return await self.writer.run(work, recover, when_full, turn)
-
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
-        """Run a read in one snapshot."""
-        return await self.reads.read(work, is_small, member)
-
-    async def look_up(self, work: Callable[[Reading], T]) -> T:
-        """Run a read of one or two rows."""
-        return await self.reads.look_up(work)
-
-    def end_reads(self, members: Set[int]) -> None:
-        """End the reads of these members that are running."""
-        self.reads.end_reads(members)
-
-    async def attach(self) -> "AttachedStore":
+    async def attach(self) -> "AttachedSqliteStore":
         """This store for the event loop of the caller."""
-        reads = Reads(self.context, self._note_failure)
+        reads = Reads(self.context, self.committer.note_damage)
         try:
             await reads.open(lambda: self._connect(self.path))
         except sqlite3.Error as error:
             await reads.close()
             raise as_storage_error(error) from error
-        return AttachedStore(self, reads)
-
-    def _note_failure(self, error: sqlite3.Error) -> None:
-        """Damage that a read meets stops the writer too."""
-        if is_damage(error) and self.committer.damage is None:
-            self.committer.damage = str(error)
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether the writer's thread runs and has found no damage."""
-        return self.writer.is_alive and self.damage is None
-
-    @property
-    def damage(self) -> str | None:
-        """What is wrong with the database, in words."""
-        return self.committer.damage
-
-    @property
-    def waiting(self) -> int:
-        """How many acts wait for the writer."""
-        return self.writer.waiting
-
-    @property
-    def commits(self) -> int:
-        """How many batches the writer has committed since it was started."""
-        return self.committer.commits
-
-    @property
-    def acts_committed(self) -> int:
-        """How many acts these batches held."""
-        return self.committer.acts
-
-    @property
-    def lock_seconds(self) -> float:
-        """How long the writer waited for the room's one lock, in all."""
-        return self.committer.lock_seconds
+        return AttachedSqliteStore(self, reads)
 
     @property
     def changes(self) -> int:
         """How many transactions have changed what reads find."""
         return self.committer.changes
-
-    @property
-    def committed(self) -> Head | None:
-        """The head as of the last commit of this process that moved it."""
-        return self.committer.committed
 
     async def close(self) -> None:
         """Finish the acts that wait, and close the file."""
@@ -202,48 +137,17 @@ class SqliteStore:
         await self.reads.close()
 
 
-class AttachedStore:
-    """A store for another event loop: it reads with connections of its own, and writes through the store's own line."""
+class AttachedSqliteStore(AttachedStore):
+    """A store for another event loop, which knows of every change of the room too."""
 
     def __init__(self, store: SqliteStore, reads: Reads) -> None:
-        self._store, self._reads = store, reads
-
-    async def write(
-        self, work: Work, recover: Recover, when_full: bool = False, turn: Turn = ROOMS_TURN
-    ) -> tuple[Any, int]:
-        """Run an act on the writer's thread."""
-        return await self._store.write(work, recover, when_full, turn)
-
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
-        """Run a read in one snapshot."""
-        return await self._reads.read(work, is_small, member)
-
-    async def look_up(self, work: Callable[[Reading], T]) -> T:
-        """Run a read of one or two rows."""
-        return await self._reads.look_up(work)
-
-    def end_reads(self, members: Set[int]) -> None:
-        """End the reads of these members that are running on this loop."""
-        self._reads.end_reads(members)
-
-    @property
-    def is_writing(self) -> bool:
-        """Whether the store takes acts."""
-        return self._store.is_writing
-
-    @property
-    def waiting(self) -> int:
-        """How many acts of all event loops wait for the writer."""
-        return self._store.waiting
+        super().__init__(store, reads)
+        self._committer = store.committer
 
     @property
     def changes(self) -> int:
         """How many transactions have changed what reads find."""
-        return self._store.changes
-
-    async def close(self) -> None:
-        """Close the connections of this loop."""
-        await self._reads.close()
+        return self._committer.changes
 
 
 def in_one_transaction(

@@ -1,0 +1,174 @@
+"""A database that stands still: its connections stay and say nothing. Whatever waits for it has an end."""
+
+import asyncio
+import contextlib
+import math
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.refusals import Refusal
+from teamroom.server.store import writer
+from teamroom.server.store.engine import ReadEndedError
+from teamroom.server.store.postgres import link, reads, session, store
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.commit import Committer
+from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.transaction import Reading
+from tests.campaigns.shared_rooms import engine_at, enrolled, server
+from tests.support import postgres
+from tests.support.bounds import BOUND_SECONDS
+from tests.support.cables import Cable, cable_to
+from tests.support.promises import house
+from tests.support.room_in_thread import logged
+from tests.support.shells import TEAMROOM, up
+
+pytestmark = [pytest.mark.postgres, house]
+
+SHORT_SECONDS, ENDLESS_SECONDS, TWIN_SECONDS = 0.1, 3600.0, 3.0
+"""Bounds of a test, bounds as if there were none, and how long a twin without bounds is watched."""
+
+BOUNDS: tuple[tuple[Any, str], ...] = (
+    (link, "CLOSE_SECONDS"),
+    (store, "FINISH_SECONDS"),
+    (writer, "GIVEN_UP_SECONDS"),
+    (reads, "CLOSE_SECONDS"),
+    (reads, "GIVEN_UP_SECONDS"),
+    (session, "ENDED_SECONDS"),
+)
+"""Everything that bounds how long a store takes to close."""
+
+
+@pytest.fixture
+async def cable() -> AsyncIterator[tuple[Cable, str]]:
+    """A cable to an empty database, and the address at the test's end of it."""
+    postgres.require_server()
+    there = conninfo_to_dict(postgres.address_at(postgres.make_database()))
+    async with cable_to(str(there["host"]), int(str(there["port"]))) as cable:
+        yield cable, f"postgresql://{there['user']}@127.0.0.1:{cable.port}/{there['dbname']}"
+        cable.mend()
+    postgres.drop_databases()
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(BOUND_SECONDS):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+class Patient(Committer):
+    """One that waits for an answer for longer than any test."""
+
+    patience_seconds = ENDLESS_SECONDS
+
+
+@pytest.mark.parametrize("bound", [SHORT_SECONDS, ENDLESS_SECONDS], ids=["it closes", "the twin waits"])
+async def test_a_store_closes_although_its_database_stands_still(
+    tmp_path: Path, cable: tuple[Cable, str], bound: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in BOUNDS:
+        monkeypatch.setattr(module, name, bound)
+    to_database, address = cable
+    async with server(tmp_path / "room", engine_at(address, Patient)) as room:
+        (builder,) = await enrolled(room, "builder")
+        await room.store.read(lambda tx: tx.number("count_members_named", name="builder"), is_small=True)
+        to_database.hold()
+        act = asyncio.ensure_future(room.door.act(builder, POST_MESSAGE, POST_MESSAGE.arguments(text="never")))
+        read = asyncio.ensure_future(room.store.read(lambda tx: tx.number("next_due"), is_small=True))
+        await until(lambda: len(to_database.held_up) >= 2)
+        with logged():
+            closing = asyncio.ensure_future(room.store.close())
+            if bound == ENDLESS_SECONDS:
+                assert (await asyncio.wait({closing}, timeout=TWIN_SECONDS))[1] == {closing}
+                to_database.mend()
+            await asyncio.wait_for(closing, BOUND_SECONDS)
+            said = await asyncio.wait_for(asyncio.gather(act, read, return_exceptions=True), BOUND_SECONDS)
+        if bound == SHORT_SECONDS:
+            assert [type(outcome) for outcome in said] == [Refusal, ReadEndedError]
+
+
+async def test_a_store_that_is_not_open_yet_gives_up_too(tmp_path: Path, cable: tuple[Cable, str]) -> None:
+    to_database, address = cable
+    loop, reached, ended = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        to_database.hold()
+        reached.set()
+
+    def vouch(tx: Reading | None) -> None:
+        assert tx is not None
+        asyncio.run_coroutine_threadsafe(hold(), loop).result(BOUND_SECONDS)
+        try:
+            tx.number("count_members_named", name="builder")
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        again = engine_at(address)(tmp_path, lambda statements: room.store.context, lambda effects: None)
+        opening = asyncio.ensure_future(again.open(vouch))
+        await asyncio.wait_for(reached.wait(), BOUND_SECONDS)
+        opening.cancel()
+        await asyncio.wait({opening}, timeout=BOUND_SECONDS)
+        assert opening.cancelled()
+        await asyncio.wait_for(ended.wait(), BOUND_SECONDS)
+        to_database.mend()
+
+
+async def test_down_stops_a_server_whose_database_stands_still(tmp_path: Path, cable: tuple[Cable, str]) -> None:
+    """Its link has a new connection by then, so it is not cut off; a read meets one that stands still."""
+    to_database, address = cable
+    loop = asyncio.get_running_loop()
+
+    async def hold() -> None:
+        made = to_database.connections
+        to_database.hold()
+        await until(lambda: to_database.connections > made)
+
+    async def held_up(before: set[int]) -> None:
+        await until(lambda: to_database.held_up > before)
+
+    def down() -> int:
+        with up(tmp_path / "room", "--owner", "olga", TEAMROOM_DATABASE=address) as running:
+            assert running.shell.run("roster").code == 0
+            asyncio.run_coroutine_threadsafe(hold(), loop).result(BOUND_SECONDS)
+            before, environment = set(to_database.held_up), running.shell.environment
+            with subprocess.Popen([TEAMROOM, "roster"], env=environment, stderr=subprocess.DEVNULL):
+                asyncio.run_coroutine_threadsafe(held_up(before), loop).result(BOUND_SECONDS)
+                done = running.shell.run("down")
+                assert done.code == 0, done.err
+                return running.process.wait(BOUND_SECONDS)
+
+    assert await asyncio.to_thread(down) == 0
+
+
+@pytest.mark.parametrize("patience", [0.3, math.inf], ids=["it gives up", "the twin waits"])
+async def test_the_second_result_of_a_script_is_waited_for_as_patiently_as_the_first(patience: float) -> None:
+    address = postgres.require_server()
+    with contextlib.closing(connect_writer(Address.parse(address), 60)) as found:
+        found.patience = patience
+        waiting = asyncio.to_thread(found.script, "select 1; select repeat('x', 20000); select pg_sleep(2)")
+        if math.isinf(patience):
+            assert (await waiting).fetchall() == [("",)]
+            return
+        with pytest.raises(psycopg.OperationalError, match="does not answer"):
+            await waiting
+
+
+async def test_a_statement_that_does_not_end_when_it_is_cancelled_is_not_waited_for(
+    cable: tuple[Cable, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "ENDED_SECONDS", SHORT_SECONDS)
+    to_database, address = cable
+    with contextlib.closing(await asyncio.to_thread(connect_writer, Address.parse(address), 60)) as found:
+        to_database.hold()
+        waiting = asyncio.ensure_future(asyncio.to_thread(found.execute, "select 1", {}))
+        await until(lambda: bool(to_database.held_up))
+        found.ended = ReadEndedError("its member was stopped")
+        with pytest.raises(ReadEndedError):
+            await asyncio.wait_for(waiting, BOUND_SECONDS)
