@@ -105,9 +105,14 @@ def _start(folder: Path, port: int | None, owner: str | None, given: Mapping[str
         start_of_log = output.seek(0, os.SEEK_END)
         with _ignoring_hangups():
             child = subprocess.Popen(
-                words, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                words,
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
-            )  # fmt: skip
+            )
     try:
         server = _until_ready(child, folder, start_of_log)
     except BaseException:
