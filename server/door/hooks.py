@@ -31,6 +31,7 @@ from teamroom.server.settings import FixedSettings
 from teamroom.server.store.engine import Transactions
 from teamroom.server.store.rows.members import TokenRow
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.store.words import hidden_text
 
 logger = logging.getLogger("teamroom.hooks")
 
@@ -157,7 +158,7 @@ def write_reports(tx: Writing, reports: Mapping[int, Report]) -> None:
     """Write what harnesses reported."""
     for member, report in reports.items():
         facts = {"format": report.format, "gate_at": report.gate_at, "phase": report.phase, "tool": report.tool}
-        tx.run("note_hook", member=member, at=report.at, **facts)
+        tx.run("note_hook", member=member, at=report.at, hidden=hidden_text(report.tool), **facts)
         if report.phase in PROMPTING:
             watch_prompt(tx, member)
         member_changed(tx, member)

@@ -39,7 +39,7 @@ ALLOWED: dict[str, str] = {
     "clients/listener/movement.py _written_by": "the same",
     "clients/doctor/machine.py _commands": "the kernel's list of processes",
     "clients/session/lineage.py _read": "the kernel's list of processes",
-    "clients/session/whereabouts.py _read": "git's own files of a checkout, of which a branch and a commit are read",
+    "clients/session/here.py _read": "git's own files of a checkout, of which a branch and a commit are read",
     "clients/shell/join_proof.py _listening": "a new folder for what a listener prints, which ends with it",
     "clients/shell/join_proof.py _show_log": "the file in it",
     "clients/watchdog/processes.py life_of_machine": "the kernel's list of processes",
