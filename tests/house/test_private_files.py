@@ -34,6 +34,7 @@ ALLOWED: dict[str, str] = {
     "clients/harnesses/verified.py load": "the record of what tests verified, which is part of the package",
     "clients/harnesses/files.py replace": "the same, as a new file beside it",
     "clients/importing/read.py _bytes": "a file of tasks, which a person names",
+    "clients/listener/acp.py _hearing_bridge": "a new folder for a socket, which ends with the session's start",
     "clients/listener/qwen.py open_inbox": "a new folder for a socket, which ends with the message",
     "clients/listener/movement.py list_proc": "the kernel's list of processes",
     "clients/listener/movement.py _written_by": "the same",
