@@ -154,20 +154,29 @@ class AcpTalk:
         if kind in CALLS:
             self._note_call(update)
 
-    def _note_call(self, call: Json) -> Json:
-        """Note what the agent says of a tool call; returns all that it said. What it does not repeat stays so."""
+    def _note_call(self, call: Json) -> None:
+        """Note what the agent says of a tool call. What it does not repeat stays so."""
+        identity = call.get("toolCallId")
+        if not isinstance(identity, str):
+            return
         said = {name: call[name] for name in ("title", "kind", "_meta") if call.get(name) is not None}
-        found = {**self._calls.pop(str(call.get("toolCallId")), {}), **said}
-        self._calls[str(call.get("toolCallId"))] = found
+        self._calls[identity] = {**self._calls.pop(identity, {}), **said}
         if len(self._calls) > CALLS_KNOWN:
             del self._calls[next(iter(self._calls))]
-        return found
+
+    def _call_of(self, question: Json) -> Json:
+        """Return the tool call that a question is about: as the question says, or as it was told under its id."""
+        call = part(question, "toolCall")
+        identity = call.get("toolCallId")
+        if call.get("title") is not None or not isinstance(identity, str):
+            return call
+        return {**self._calls.get(identity, {}), **{name: value for name, value in call.items() if value is not None}}
 
     def _answer(self, method: str, params: Json) -> Json | None:
         """Answer a question of the agent. Only a permission is known: the agent has no files or terminals here."""
         if method != "session/request_permission":
             return None
-        wanted = "allow" if self._allows_room and is_rooms_call(self._note_call(part(params, "toolCall"))) else "reject"
+        wanted = "allow" if self._allows_room and is_rooms_call(self._call_of(params)) else "reject"
         options = params.get("options")
         for suffix in ("_once", "_always"):
             for option in options if isinstance(options, list) else []:
