@@ -22,6 +22,7 @@ from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
+from teamroom.server.door.hooks import Hooks
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.repeats import start_forgetting
 from teamroom.server.facts.channels import ROOM_CHANNELS
@@ -51,7 +52,7 @@ from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CHANGED, CarryOut, InOneFile, Shared, StorageError, Store
+from teamroom.server.store.engine import CHANGED, CarryOut, InOneFile, Shared, StorageError, Store, Transactions
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress
 from teamroom.server.store.sqlite.store import SqliteStore
@@ -364,6 +365,11 @@ class Room:
     def session_ids(self) -> SessionIds:
         """What makes the ids of older clients' sessions, the same after every start."""
         return SessionIds(self.notary.secret, self._entropy)
+
+    def hooks(self, store: Transactions, door: Door, nudge: Callable[[float], object]) -> Hooks:
+        """What the hooks of harnesses are answered. `nudge`: tells the supervisor when something is due."""
+        reports, runtimes = self.supervisor.reports, self.supervisor.runtimes
+        return Hooks(store, door, self.clock, self.settings, reports, runtimes, nudge)
 
     def mcp(self) -> RoomServer:
         """The MCP server of this room: tools and resources over the one door."""

@@ -56,6 +56,9 @@ HOOK_BYTES = 4_194_304
 RULES_HEADER = b"x-teamroom-rules"
 """Where the room's own gate says which rules it keeps for when it cannot ask. Others send no such header."""
 
+RUNTIME_HEADER = b"x-teamroom-runtime"
+"""Where it says where it runs."""
+
 READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
 """The first two show that the process and its event loop answer; the third also checks the store."""
@@ -274,6 +277,7 @@ class Gate:
         if passage.is_known_to_act:
             scope[CALLER_KEY] = passage.caller
             self._connections.admit(scope, passage.caller)
+            self._hooks.hear_runtime(passage, headers.get(RUNTIME_HEADER, b""))
         body = await self._body_of_hook(headers, receive)
         if body is not None:
             answer = await self._hooks.answer(passage, format_, body)

@@ -546,6 +546,27 @@ def test_only_an_exact_title_is_a_tool_of_the_room(title: object, kind: str | No
     assert is_rooms_call({"title": title, "kind": kind}) == is_so
 
 
+@pytest.mark.parametrize(
+    ("call", "is_so"),
+    [
+        ({"title": '{"title":"part 1"}', "kind": "other", "_meta": {"toolName": "mcp__teamroom__create_task"}}, True),
+        ({"title": "x", "_meta": {"tool_name": "mcp_teamroom.check_in", "effect_kind": "tool"}}, True),
+        ({"title": "mcp__teamroom__check_in", "_meta": {}}, True),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": "run_shell_command"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": "mcp__other__teamroom__check_in"}}, False),
+        ({"title": "x", "_meta": {"toolName": "mcp__teamroom__check_in", "tool_name": "bash"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": ["mcp__teamroom__check_in"]}}, False),
+        ({"title": "x", "kind": "execute", "_meta": {"toolName": "mcp__teamroom__check_in"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": "toolName"}, True),
+        ({"toolCallId": "1"}, False),
+    ],
+)
+def test_an_agent_that_names_the_tool_is_taken_at_its_word_whatever_the_title_says(
+    call: dict[str, object], is_so: bool
+) -> None:
+    assert is_rooms_call(call) == is_so
+
+
 def test_an_adapter_needs_its_harness_and_takes_no_hook(any_seat: Seat) -> None:
     hook = ["--adapter", "claude", "--once", "--format", "claude"]
     for words, code, fix in (
