@@ -26,8 +26,8 @@ from rich.table import Table
 from tests.bench.costs import cpu_seconds, floor
 from tests.campaigns.callers import RawCaller, enroll
 from tests.harness.room import RoomOfProcesses, free_port, served_room
-from tests.support.raw import ENVELOPE, Legacy, Wire, message, modern_headers, posted, request
 from tests.support.rates import LIMITLESS
+from tests.support.raw import ENVELOPE, Legacy, Wire, message, modern_headers, posted, request
 
 LISTENERS, FIRST = 1_000, 100
 LIMIT_KIB = 64.0
