@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from weakref import ReferenceType, ref
 
 from starlette.types import Scope
 
@@ -43,7 +44,7 @@ class Request:
     is_stream: bool
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Connection:
     """One TCP connection. HTTP/1.1 answers one request at a time."""
 
@@ -64,8 +65,8 @@ class Connection:
     moved_at: float = field(default_factory=time.monotonic)
 
 
-_ANSWERED: ContextVar[Connection | None] = ContextVar("answered", default=None)
-"""The connection of the request that is being answered."""
+_ANSWERED: ContextVar[ReferenceType[Connection] | None] = ContextVar("answered", default=None)
+"""The connection of the request that is being answered. Tasks that outlive the request do not hold it."""
 
 ByAge = dict[Connection, None]
 """Connections, the one that is idle longest first."""
@@ -184,7 +185,7 @@ class Connections:
         if connection is not None:
             connection.request = Request(caller, is_stream)
         self._answering[caller.member] += 1
-        answered = _ANSWERED.set(connection)
+        answered = _ANSWERED.set(None if connection is None else ref(connection))
         try:
             yield
         finally:
@@ -199,7 +200,8 @@ class Connections:
     @contextmanager
     def on_lost(self, left: Callable[[], object]) -> Iterator[None]:
         """Call a function if the connection of the request that is being answered is lost in this block."""
-        connection = _ANSWERED.get()
+        answered = _ANSWERED.get()
+        connection = None if answered is None else answered()
         if connection is None:
             yield
             return

@@ -34,6 +34,9 @@ LIMIT_KIB = 64.0
 """What an idle listener may hold."""
 
 INBOX = "teamroom://inbox"
+WAIT_SECONDS = 50
+"""How long a call waits at most: all of them must have begun by then."""
+
 QUIET_SECONDS, QUIET_CPU_SECONDS, LONGEST_SECONDS = 0.5, 0.02, 20.0
 """The server is quiet once it used at most so much CPU in so long; how long it may take to become so."""
 
@@ -63,7 +66,7 @@ def stream(port: int, token: str) -> Wire:
 
 def long_poll(port: int, token: str) -> Wire:
     """A waiting call, which `quiet` waits for, because nothing comes back."""
-    params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": 45}, "_meta": ENVELOPE}
+    params = {"name": "wait_for_wake", "arguments": {"timeout_seconds": WAIT_SECONDS}, "_meta": ENVELOPE}
     return _opened(port, posted(port, token, message("tools/call", params), _WAIT))
 
 
@@ -121,6 +124,7 @@ def quiet(process: int) -> None:
 def kib_each(port: int, process: int, names: Sequence[str], listen: Listen) -> float:
     """Open a listener for each name; returns by how many KiB each of them grew the server, after the first ones."""
     with contextlib.ExitStack() as open_:
+        began = time.monotonic()
         for name in names[:FIRST]:
             open_.enter_context(listen(port, name))
         quiet(process)
@@ -128,6 +132,8 @@ def kib_each(port: int, process: int, names: Sequence[str], listen: Listen) -> f
         for name in track(names[FIRST:], "Listening", transient=True):
             open_.enter_context(listen(port, name))
         quiet(process)
+        if time.monotonic() - began > WAIT_SECONDS:
+            raise RuntimeError("this machine is so slow that the first listeners have ended their wait")
         return float(psutil.Process(process).memory_info().rss - before) / (len(names) - FIRST) / 1024
 
 
