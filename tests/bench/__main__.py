@@ -1,8 +1,8 @@
 """Everything that the room is measured by, against its floors in one run; written into the docs.
 
-python -m tests.bench [--only PART …] [--without PART …] [--into FOLDER] [--rounds N] [--quick]. Writes `benchmarks.json`, and
-`benchmarks.md` with the same figures as tables and charts. A part that is left out stays there as it was. Exits with 1
-if a figure is not as good as it must be. The other benchmarks run alone: `python -m tests.bench.NAME`.
+python -m tests.bench [--only PART …] [--without PART …] [--into FOLDER] [--rounds N] [--quick]. Writes
+`benchmarks.json`, and `benchmarks.md` with the same figures as tables and charts. A part that is left out stays there
+as it was. Exits with 1 if a figure is not as good as it must be. Other benchmarks: `python -m tests.bench.NAME`.
 """
 
 import argparse
