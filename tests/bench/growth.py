@@ -8,14 +8,18 @@ tasks, and its log grows; the other rooms have ten thousand entries and more and
 import argparse
 import asyncio
 import itertools
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
+from rich.progress import track
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -51,33 +55,51 @@ TIMED: dict[str, Callable[[int, Size], dict[str, Any]]] = {
 }
 
 
-async def measure(folder: Path, sizes: tuple[int, ...]) -> Costs:
-    """The cost of each call at each size, the same room growing."""
-    await furnish(folder, SIZE)
-    costs: Costs = {name: {} for name in TIMED}
-    numbers = itertools.count(1)
+@dataclass
+class Grown:
+    """A room that has grown to a size, open, with a caller."""
+
+    size: Size
+    door: Door
+    caller: Caller
+
+
+async def measure_entries(folder: Path, sizes: Sequence[int]) -> Costs:
+    """The cost of each call for each length of the log, each in a copy of one room."""
+    await furnish(folder / "room", SIZE)
+    places = {}
     for entries in sizes:
-        grow(folder, SIZE, entries)
-        async with supervised(folder) as (_, door):
-            caller = await _agent(door, folder, f"agent{entries}")
-            for name in (*TIMED, *TIMED):  # the first time warms up
-                costs[name][entries] = await _cost(door, caller, name, numbers, SIZE)
-    return costs
+        grow(folder / "room", SIZE, entries)
+        places[entries] = folder / f"{entries}", SIZE
+        shutil.copytree(folder / "room", places[entries][0])
+    return await measure(places)
 
 
-async def measure_members(folder: Path, sizes: tuple[int, ...]) -> Costs:
+async def measure_members(folder: Path, sizes: Sequence[int]) -> Costs:
     """The cost of each call for each number of members, each in a room of its own."""
-    costs: Costs = {name: {} for name in TIMED}
-    numbers = itertools.count(1)
+    places = {}
     for members in sizes:
-        size, place = Size(members, MEMBERS_TASKS), folder / f"{members}"
-        await furnish(place, size)
-        grow(place, size, ENTRIES[0])
-        async with supervised(place) as (_, door):
-            caller = await _agent(door, place, "caller")
-            for name in (*TIMED, *TIMED):  # the first time warms up
-                costs[name][members] = await _cost(door, caller, name, numbers, size)
-    return costs
+        places[members] = folder / f"{members}", Size(members, MEMBERS_TASKS)
+        await furnish(*places[members])
+        grow(*places[members], ENTRIES[0])
+    return await measure(places)
+
+
+async def measure(places: Mapping[int, tuple[Path, Size]]) -> Costs:
+    """The cost of each call in each of some rooms, which take turns: so a noisy machine disturbs all alike."""
+    async with AsyncExitStack() as stack:
+        rooms = {}
+        for number, (folder, size) in places.items():
+            _, door = await stack.enter_async_context(supervised(folder))
+            rooms[number] = Grown(size, door, await _agent(door, folder, "caller"))
+        found: dict[str, dict[int, list[float]]] = {name: {number: [] for number in rooms} for name in TIMED}
+        numbers = itertools.count(1)
+        for turn in track(range(-1, ROUNDS), "Calling in all rooms", transient=True):
+            for name, (number, room) in itertools.product(TIMED, rooms.items()):
+                cost = await _cost(room, name, numbers)
+                if turn >= 0:
+                    found[name][number].append(cost)
+    return {name: {number: median(each) for number, each in costs.items()} for name, costs in found.items()}
 
 
 async def _agent(door: Door, folder: Path, name: str) -> Caller:
@@ -88,18 +110,15 @@ async def _agent(door: Door, folder: Path, name: str) -> Caller:
     return await door.identify(made.token)
 
 
-async def _cost(door: Door, caller: Caller, name: str, numbers: Iterator[int], size: Size) -> float:
+async def _cost(room: Grown, name: str, numbers: Iterator[int]) -> float:
+    """What one call costs, of some."""
     does: Any = TOOLS[name.split()[0]].does
-    found = []
-    for _ in range(ROUNDS + 1):
-        calls = [
-            does.arguments.model_validate(TIMED[name](number, size)) for number in itertools.islice(numbers, CALLS)
-        ]
-        begun = time.process_time()
-        for arguments in calls:
-            await (door.act if isinstance(does, Act) else door.read)(caller, does, arguments)
-        found.append((time.process_time() - begun) / CALLS * 1e6)
-    return median(found[1:])
+    given = (TIMED[name](number, room.size) for number in itertools.islice(numbers, CALLS))
+    calls = [does.arguments.model_validate(arguments) for arguments in given]
+    begun = time.process_time()
+    for arguments in calls:
+        await (room.door.act if isinstance(does, Act) else room.door.read)(room.caller, does, arguments)
+    return (time.process_time() - begun) / CALLS * 1e6
 
 
 def growth_of(costs: dict[int, float]) -> float:
@@ -119,11 +138,10 @@ def show(costs: Costs, what: str) -> None:
     Console().print(table)
 
 
-def run(entries: Sequence[int] = ENTRIES, members: Sequence[int] = MEMBERS) -> tuple[Costs, Costs]:
-    """What calls cost by entries of the log, and by members."""
+def run(measure_: Callable[[Path, Sequence[int]], Coroutine[Any, Any, Costs]], sizes: Sequence[int]) -> Costs:
+    """What calls cost at some sizes."""
     with tempfile.TemporaryDirectory() as folder:
-        by_entries = asyncio.run(measure(Path(folder) / "room", tuple(entries)))
-        return by_entries, asyncio.run(measure_members(Path(folder), tuple(members)))
+        return asyncio.run(measure_(Path(folder), sizes))
 
 
 def main() -> None:
@@ -132,8 +150,8 @@ def main() -> None:
     parser.add_argument("--entries", type=int, nargs="+", default=list(ENTRIES))
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
     given = parser.parse_args()
-    for costs, what in zip(run(given.entries, given.members), ("log entries", "members"), strict=True):
-        show(costs, what)
+    show(run(measure_entries, given.entries), "log entries")
+    show(run(measure_members, given.members), "members")
 
 
 if __name__ == "__main__":

@@ -82,13 +82,13 @@ def _calls(asked: Asked, found: Found) -> None:
 
 
 def _entries(asked: Asked, found: Found) -> None:
-    by_entries, _ = growth.run(asked.entries, ())
+    by_entries = growth.run(growth.measure_entries, asked.entries)
     growth.show(by_entries, "log entries")
     _grows(found, by_entries, "entries", growth.BOUND)
 
 
 def _members(asked: Asked, found: Found) -> None:
-    _, by_members = growth.run((), asked.members)
+    by_members = growth.run(growth.measure_members, asked.members)
     growth.show(by_members, "members")
     _grows(found, by_members, "members", None)
 
