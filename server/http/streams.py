@@ -5,8 +5,7 @@ memory of one of the newest protocol. Here a stream is one task, next to the one
 stays the same.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import anyio
@@ -15,7 +14,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from sse_starlette.event import ensure_bytes
 from starlette.types import Receive, Scope, Send
 
-from teamroom.server.http.connections import STATE_KEY, Connection
+from teamroom.server.http.connections import connection_of
 
 
 class EventStream(EventSourceResponse):
@@ -29,8 +28,12 @@ class EventStream(EventSourceResponse):
         async with anyio.create_task_group() as tasks:
             if self.data_sender_callable is not None:
                 tasks.start_soon(self.data_sender_callable)
-            with _on_lost(scope, tasks.cancel_scope.cancel):
+            if (connection := connection_of(scope)) is None:
+                tasks.start_soon(_wait_for_end, receive, tasks.cancel_scope.cancel)
                 await self._send_all(send)
+            else:
+                with connection.lost_calls(tasks.cancel_scope.cancel):
+                    await self._send_all(send)
             tasks.cancel_scope.cancel()
 
     async def _send_all(self, send: Send) -> None:
@@ -53,15 +56,11 @@ def _make_ping(sep: str) -> ServerSentEvent:
     return ServerSentEvent(comment=f"ping - {datetime.now(UTC)}", sep=sep)
 
 
-@contextlib.contextmanager
-def _on_lost(scope: Scope, left: Callable[[], object]) -> Iterator[None]:
-    """Call a function if the connection of a request is lost in this block."""
-    connection: Connection = scope["state"][STATE_KEY]
-    connection.when_lost.add(left)
-    try:
-        yield
-    finally:
-        connection.when_lost.discard(left)
+async def _wait_for_end(receive: Receive, left: Callable[[], object]) -> None:
+    """Call a function once the client of a request that came on no connection of this server is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    left()
 
 
 def use_lean_streams() -> None:

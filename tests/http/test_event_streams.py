@@ -97,6 +97,22 @@ async def test_a_stream_and_what_fills_it_end_with_the_connection() -> None:
     assert not client.connection.when_lost
 
 
+async def test_a_stream_on_no_connection_of_the_server_ends_with_its_client() -> None:
+    client, (write, read) = Client(), anyio.create_memory_object_stream[dict[str, str]](1)
+    client.scope["state"] = {}
+    gone = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    running = asyncio.create_task(EventStream(read, ping=NEVER)(client.scope, receive, client.send))
+    await client.has(1)
+    gone.set()
+    with write, read:
+        await asyncio.wait_for(running, BOUND_SECONDS)
+
+
 async def test_a_fault_of_what_fills_a_stream_ends_it() -> None:
     client, (write, read) = Client(), anyio.create_memory_object_stream[dict[str, str]](1)
 
