@@ -49,8 +49,15 @@ CLAIMED = 6
 """How many tasks each caller claims in a round."""
 
 TEXT = "status: build green, 12 tests pass on branch feature-x. " * 4
-SETTINGS: dict[str, Any] = {**LIMITLESS, "wip_cap": 100, "notes_per_hour": 1000, "pool_seconds": 10}
-"""`pool_seconds`: on a machine that is busy with other work, sixteen callers would be refused while they wait."""
+SETTINGS: dict[str, Any] = {
+    **LIMITLESS,
+    "wip_cap": 100,
+    "notes_per_hour": 1000,
+    "pool_seconds": 60,
+    "read_seconds": 60,
+    "act_read_seconds": 10,
+}
+"""On a machine that is busy with other work, sixteen callers would be refused while they wait for a read."""
 
 NO_OP = "no-op"
 TARGETS = {

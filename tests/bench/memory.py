@@ -133,7 +133,7 @@ def kib_each(port: int, process: int, names: Sequence[str], listen: Listen) -> f
             open_.enter_context(listen(port, name))
         quiet(process)
         if time.monotonic() - began > WAIT_SECONDS:
-            raise RuntimeError("this machine is so slow that the first listeners have ended their wait")
+            raise TimeoutError("this machine is so slow that the first listeners have ended their wait")
         return float(psutil.Process(process).memory_info().rss - before) / (len(names) - FIRST) / 1024
 
 
@@ -147,7 +147,7 @@ async def enroll_all(room: RoomOfProcesses, count: int) -> list[str]:
 
 
 def measure(count: int = LISTENERS) -> list[Way]:
-    """What an idle listener holds, for each way, and the floor last."""
+    """What an idle listener holds, for each way, and the floor last. A way is left out if the machine is too slow."""
     more_files()
     return [*in_room(count), in_floor(count)]
 
@@ -163,7 +163,8 @@ def in_room(count: int) -> Iterator[Way]:
         tokens = uvloop.run(enroll_all(served.room, FIRST + count))
         for name, listen in WAYS.items():
             served.restart()
-            yield Way(name, kib_each(served.room.port, served.process.pid, tokens, listen))
+            with contextlib.suppress(TimeoutError):
+                yield Way(name, kib_each(served.room.port, served.process.pid, tokens, listen))
 
 
 def in_floor(count: int) -> Way:

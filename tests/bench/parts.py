@@ -120,6 +120,8 @@ def _memory(asked: Asked, found: Found) -> None:
     ways = memory.measure(max(asked.listeners))
     memory.show(ways)
     bare = round(ways[-1].kib, 1)
+    for name in memory.WAYS.keys() - {way.name for way in ways}:
+        found.notes.append(f"{name}: the machine was so slow that its waits were over too early.")
     for way in ways[:-1]:
         found.figures.append(Figure(way.name, kib := round(way.kib, 1), "KiB", kib, "KiB", way.limit, floor=bare))
 
@@ -197,7 +199,8 @@ def _rivals(asked: Asked, found: Found) -> None:
             )
             found.figures.append(figure)
         if rival.failed or rival.but:
-            found.notes.append(f"`{rival.name}`: {'; '.join(filter(None, (rival.failed, rival.but)))}.")
+            said = (words.rstrip(".") for words in (rival.failed, rival.but) if words)
+            found.notes.append(f"`{rival.name}`: {'; '.join(said)}.")
 
 
 PARTS: dict[str, Callable[[Asked, Found], None]] = {
