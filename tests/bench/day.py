@@ -12,6 +12,7 @@ import random
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from rich.table import Table
 
 from tests.bench.costs import cpu_seconds, floor, reply_of
 from tests.bench.memory import more_files
-from tests.campaigns.callers import RawCaller, enroll, tool_call
+from tests.campaigns.callers import ANSWER_SECONDS, RawCaller, enroll, tool_call
 from tests.harness.room import RoomOfProcesses, free_port, served_room
 from tests.support.rates import LIMITLESS
 
@@ -139,6 +140,8 @@ class Slice:
 
     made: int = 0
     late_seconds: float = 0.0
+    busy: dict[int, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    """For each agent, whether a call of it is under way: the next one waits for that."""
 
     async def live(self, seconds: float, send: Callable[[int, str], Awaitable[Any]]) -> None:
         """Send everything at its time; return once all is answered and the time is over."""
@@ -149,13 +152,17 @@ class Slice:
             for at, number, kind in schedule(seconds):
                 await asyncio.sleep(max(0.0, begun + at - time.monotonic()))
                 self.late_seconds = max(self.late_seconds, time.monotonic() - begun - at)
-                task = asyncio.ensure_future(send(number, kind))
+                task = asyncio.ensure_future(self._send(number, kind, send))
                 running.add(task)
                 task.add_done_callback(running.discard)
                 self.made += 1
                 progress.update(bar, completed=at)
         await asyncio.gather(*running)
         await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))
+
+    async def _send(self, number: int, kind: str, send: Callable[[int, str], Awaitable[Any]]) -> None:
+        async with self.busy[number], asyncio.timeout(ANSWER_SECONDS):
+            await send(number, kind)
 
 
 async def in_room(room: RoomOfProcesses, process: int, seconds: float) -> Day:
