@@ -49,7 +49,7 @@ def machine() -> str:
     """What the figures were measured on, in words."""
     return (
         f"{os.cpu_count()} cores of {platform.machine()}, {platform.system()}, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}"
+        f"SQLite {sqlite3.sqlite_version}; at the end of the run, {os.getloadavg()[2]:.0f} programs wanted a core"
     )
 
 

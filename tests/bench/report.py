@@ -53,7 +53,9 @@ TEXTS = {
     ),
     "servers": (
         "Two servers of one room in PostgreSQL",
-        "The same sixteen callers post through one server, then through two.",
+        "The same sixteen callers post through one server, then through two. Each write takes the room's one lock. Two "
+        "servers make smaller batches, and each waits for the other's commits. So a second server adds reads, streams "
+        "and safety, but no writes.",
     ),
     "large": (
         "A room with a million entries",
