@@ -131,7 +131,7 @@ RIVALS = (
         "agent-mailbox",
         ("agent-mailbox==0.8.2",),
         lambda python: [str(python), "-c", MAILBOX],
-        but="such a file comes only out of its own workbench, from a person in a browser",
+        but="only its workbench makes such a file, for a person in a browser",
     ),
 )
 
