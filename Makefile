@@ -63,11 +63,9 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector 
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 
-bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
+bench: $(VENV)/.tests ## what the tools cost a model, how soon a thousand are told, what a tick and a start cost, and all of docs/benchmarks.md
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.ticks
@@ -76,7 +74,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.demo
 	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
-	$(BIN)/python -m tests.bench.large
+	$(BIN)/python -m tests.bench
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, lost connections, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200
