@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,14 @@ ADDRESS = "postgresql://postgres@127.0.0.1:5432/postgres"
 
 NAME_FILE = "database"
 """The file in a room's data folder that names its database, so that a test finds it again."""
+
+
+_FROM_JSON = re.compile(r"((?:\w+\.)?\w+) ->>")
+
+
+def as_postgres(sql: str) -> str:
+    """A statement of a test for PostgreSQL: texts that hold JSON need a cast, and rows are in order of their place."""
+    return _FROM_JSON.sub(r"cast(\1 as json) ->>", sql).replace("rowid", "ctid")
 
 
 @cache
@@ -65,12 +74,18 @@ def make_database() -> str:
     return name
 
 
-@cache
-def _migrated() -> str:
-    """A database to copy: the migrations cost more than most tests do. It is dropped when the tests end."""
+def keep_database() -> str:
+    """Make an empty database that is dropped when the tests end; returns its name."""
     name = f"teamroom_test_{secrets.token_hex(8)}"
     _administer(f"create database {name} template template0 encoding 'UTF8'")
     _kept.append(name)
+    return name
+
+
+@cache
+def _migrated() -> str:
+    """A database to copy: the migrations cost more than most tests do."""
+    name = keep_database()
     with contextlib.closing(connect_writer(Address.parse(address_at(name)), 60)) as session:
         migrate(session, 0.0)
     return name
