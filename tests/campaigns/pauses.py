@@ -27,6 +27,7 @@ from teamroom.server.store.transaction import Reading
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows
 from tests.campaigns.load import Called, Caller
+from tests.support.engines import engine_of
 from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import RoomInThread, room_in_thread
 
@@ -122,7 +123,10 @@ async def campaign(
     """`number` pauses and resumes while `agents` call."""
     dice = random.Random(seed)
     names = [f"agent-{n}" for n in range(agents)]
-    with room_in_thread(folder, **LIMITLESS) as room, cached_standing() if twin else contextlib.nullcontext():
+    with (
+        room_in_thread(folder, choose_engine=engine_of(folder).choose, **LIMITLESS) as room,
+        cached_standing() if twin else contextlib.nullcontext(),
+    ):
         _enroll(room, names)
         operator = Caller("opal", room.port, room.token("opal"))
         workers = {
@@ -275,4 +279,10 @@ def cached_standing() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    command("pauses", f"{AGENTS} agents call while an operator pauses and resumes NUMBER times", 500, campaign)
+    command(
+        "pauses",
+        f"{AGENTS} agents call while an operator pauses and resumes NUMBER times",
+        500,
+        campaign,
+        on_both_engines=True,
+    )

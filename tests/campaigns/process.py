@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.campaigns.load import Caller, is_ready
+from tests.support.postgres import address_of, is_in_database
 from tests.support.rates import LIMITLESS
 from tests.support.repository import ROOT
 
@@ -101,12 +102,14 @@ class Server:
 def serving(folder: Path, twin: str | None = None, files: int | None = None, **settings: object) -> Iterator[Server]:
     """A server on a free port, not yet started; whatever runs of it ends with the block.
 
-    Its members' rates are out of reach unless the settings name them.
+    Its members' rates are out of reach unless the settings name them. A folder that names a database is one of a room
+    in PostgreSQL.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, twin, {**LIMITLESS, **settings}, port, files)
+    kept = {"database": address_of(folder)} if is_in_database(folder) else {}
+    server = Server(folder, twin, {**LIMITLESS, **kept, **settings}, port, files)
     try:
         yield server
     finally:

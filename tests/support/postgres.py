@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from teamroom.server.store.folder import make_private
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_writer, migrate
 from tests.support.own_postgres import start_own
@@ -119,6 +120,33 @@ def address_at(name: str) -> str:
     password = f":{given['password']}" if given.get("password") else ""
     host, port = given.get("host") or "127.0.0.1", given.get("port") or 5432
     return f"postgresql://{given.get('user') or 'postgres'}{password}@{host}:{port}/{name}"
+
+
+class NamedRow(tuple[Any, ...]):
+    """A row whose values are found by number and by name, as SQLite's rows are."""
+
+    names: tuple[str, ...]
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.names.index(key) if isinstance(key, str) else key)
+
+
+def named_row(cursor: Any) -> Callable[[Sequence[Any]], NamedRow]:
+    """A row factory of psycopg."""
+    names = tuple(column.name for column in cursor.description or ())
+    kind = type("NamedRow", (NamedRow,), {"names": names})
+    return lambda values: kind(values)
+
+
+def keep_in_database(place: Path) -> None:
+    """Let a new room's data folder name a database of its own, which the room is then kept in."""
+    make_private(place)
+    address_of(place)
+
+
+def is_in_database(place: Path) -> bool:
+    """Whether a room's data folder names a database."""
+    return (place / NAME_FILE).exists()
 
 
 @contextlib.contextmanager
