@@ -73,7 +73,8 @@ def command(name: str, words: str, default: int, campaign: Campaign, on_both_eng
             atexit.register(postgres.drop_all)
             postgres.keep_in_database(place)
         run = campaign(place, given.number, seed=seed, twin=given.twin, advance=advance)
-        outcome = asyncio.run(_awaited(run))
+        with postgres.patience() if postgres.is_in_database(place) else contextlib.nullcontext():
+            outcome = asyncio.run(_awaited(run))
     _print(name, given.number, seed, given.twin, time.perf_counter() - started, outcome)
     sys.exit(bool(outcome.faults) != given.twin)
 

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.campaigns.load import Caller, is_ready
+from tests.campaigns.load import Caller, Connect, is_ready
+from tests.support.kept_alive import connect
 from tests.support.postgres import address_of, is_in_database
 from tests.support.rates import LIMITLESS
 from tests.support.repository import ROOT
@@ -33,6 +34,10 @@ class Server:
     port: int = 0
     files: int | None = None
     """How many files the process may have open; None: as many as this one."""
+    inside: Sequence[str] = ()
+    """The command in which it runs, such as `ip netns exec NAME`."""
+    connect: Connect = connect
+    """How it is reached."""
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> float:
@@ -40,7 +45,7 @@ class Server:
         started = time.perf_counter()
         self.process = self._spawn()
         async with asyncio.timeout(START_SECONDS):
-            while not await is_ready(self.port):
+            while not await is_ready(self.port, self.connect):
                 if self.process.poll() is not None:
                     raise RuntimeError(self.said()[-2000:])
                 await asyncio.sleep(POLL_SECONDS)
@@ -73,7 +78,7 @@ class Server:
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                self._limit() + self._command(),
+                [*self.inside, *self._limit(), *self._command()],
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,

@@ -26,7 +26,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """The data folder of a room that is kept in a database."""
     postgres.require_server()
     postgres.keep_in_database(tmp_path / "room")
-    yield tmp_path / "room"
+    with postgres.patience():
+        yield tmp_path / "room"
     postgres.drop_databases()
 
 

@@ -25,7 +25,7 @@ from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.servers import Lease
 from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Reading, Writing
-from tests.campaigns import postgres_stops, two_servers
+from tests.campaigns import network_cuts, postgres_stops, two_servers
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
@@ -279,3 +279,19 @@ async def test_a_plain_read_of_standing_before_the_lock_lets_acts_through(tmp_pa
 async def test_a_database_that_is_stopped_at_once_loses_and_doubles_nothing(tmp_path: Path) -> None:
     outcome = await postgres_stops.campaign(tmp_path / "rooms", 2, seed=SEED)
     assert outcome.faults == []
+
+
+@promise("CTL2", "CTL4", "CTL9", "LOG4")
+@pytest.mark.skipif(find_programs() is None, reason="no initdb on this machine: no network is cut under load")
+async def test_no_act_passes_a_pause_while_the_network_of_a_server_is_cut(tmp_path: Path) -> None:
+    outcome = await network_cuts.campaign(tmp_path / "rooms", 2, seed=SEED, more_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.faults == []
+    assert outcome.figures["answers there"]["storage"] > 0
+
+
+@promise("CTL2", "CTL4")
+@pytest.mark.skipif(find_programs() is None, reason="no initdb on this machine: no network is cut under load")
+async def test_a_server_that_never_notices_the_cut_is_found(tmp_path: Path) -> None:
+    outcome = await network_cuts.campaign(tmp_path / "rooms", 2, seed=SEED, twin=True)
+    assert any("quiet after" in fault for fault in outcome.faults)
+    assert any("after the pause was acknowledged" in fault for fault in outcome.faults)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
@@ -15,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
 from teamroom.server.store.folder import make_private
+from teamroom.server.store.postgres import link
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_writer, migrate
 from tests.support.own_postgres import start_own
@@ -23,8 +25,11 @@ ADDRESS = "postgresql://postgres@127.0.0.1:5432/postgres"
 """Where a server is looked for, unless TEAMROOM_TEST_DATABASE names another."""
 
 NAME_FILE = "database"
-"""The file in a room's data folder that names its database, so that a test finds it again."""
+"""The file in a room's data folder that names its database, or has its address, so that a test finds it again."""
 
+
+SLOW_SECONDS = 20.0
+"""How long a database may be silent that other tests keep busy."""
 
 _FROM_JSON = re.compile(r"((?:\w+\.)?\w+) ->>")
 
@@ -64,7 +69,15 @@ def address_of(place: Path) -> str:
     file = place / NAME_FILE
     if not file.exists():
         file.write_text(make_database())
-    return address_at(file.read_text())
+    named = file.read_text()
+    return named if "://" in named else address_at(named)
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Let a database be slow while other tests make and drop theirs, except where a test is about one that is."""
+    with mock.patch.multiple(link, ANSWER_SECONDS=SLOW_SECONDS, SILENT_SECONDS=SLOW_SECONDS):
+        yield
 
 
 def make_database() -> str:
@@ -138,10 +151,10 @@ def named_row(cursor: Any) -> Callable[[Sequence[Any]], NamedRow]:
     return lambda values: kind(values)
 
 
-def keep_in_database(place: Path) -> None:
-    """Let a new room's data folder name a database of its own, which the room is then kept in."""
+def keep_in_database(place: Path, address: str | None = None) -> None:
+    """Let the room of a new data folder be kept in a database: a new one, or the one at an address."""
     make_private(place)
-    address_of(place)
+    (place / NAME_FILE).write_text(address or make_database())
 
 
 def is_in_database(place: Path) -> bool:

@@ -40,7 +40,10 @@ FOLLOWED_UNDER_LOCK = 512
 """How many entries of other servers are checked while the head is locked; more are checked before it is."""
 
 RECONNECT_SECONDS = 4.0
-"""For how long a commit whose connection was lost tries to find out whether it took place."""
+"""For how long an act whose connection was lost runs again, and its commit tries to find out whether it took place.
+
+Neither goes on once the database is found not to answer.
+"""
 
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
@@ -63,6 +66,8 @@ class Committer(BatchCommitter):
         self._statements = context.statements
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
+        self.is_cut_off: Callable[[], bool] = lambda: False
+        """Whether the database was found not to answer; then no act waits for it."""
         self._has_savepoint = False
         self._again_until = 0.0
         self._has_unindexed = True
@@ -81,7 +86,8 @@ class Committer(BatchCommitter):
         self.session.close()
 
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
-        self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        budget = self.context.settings.act_read_seconds
+        self.session = connect_writer(self._address, budget, seconds, self.is_cut_off)
         self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
@@ -90,11 +96,11 @@ class Committer(BatchCommitter):
 
     def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
         """Run acts in one transaction; those whose connection is lost before the commit run again, for a while."""
-        self._again_until = time.monotonic() + RECONNECT_SECONDS / 2
+        self._again_until = time.monotonic() + RECONNECT_SECONDS
         return super().commit_batch(first, next_job)
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        if not is_lost(error) or time.monotonic() >= self._again_until:
+        if not is_lost(error) or time.monotonic() >= self._again_until or self.is_cut_off():
             return False
         time.sleep(PAUSE_SECONDS)
         return True
@@ -231,7 +237,7 @@ class Committer(BatchCommitter):
                 self._abandon()
                 return has_moved and row is not None and row[0] == head.hash
             except psycopg.Error as error:
-                if time.monotonic() >= end:
+                if time.monotonic() >= end or self.is_cut_off():
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
             time.sleep(PAUSE_SECONDS)
 

@@ -1,6 +1,7 @@
 """Connections to the room's PostgreSQL database, and the migrations that update it to this release."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,7 +10,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.session import SLICE_SECONDS, Session
 from teamroom.server.store.postgres.translate import as_schema
 from teamroom.server.store.statements import POSTGRES, missing_migrations, postgres_statements, split_script
 
@@ -21,9 +22,56 @@ OPEN_SECONDS, AGAIN_SECONDS = 10, 2
 """How long a try to connect takes at most: when a room opens, and when a connection was lost."""
 
 
-def connect_writer(address: Address, budget: float, seconds: int = OPEN_SECONDS) -> Session:
-    """Return a connection that writes; the SELECTs of an act share `budget` seconds. Raises psycopg.Error."""
-    return _connect(address, budget, seconds, "set_up")
+def connect_writer(
+    address: Address, budget: float, seconds: int = OPEN_SECONDS, is_given_up: Callable[[], bool] = lambda: False
+) -> Session:
+    """Return a connection that writes; the SELECTs of an act share `budget` seconds. Raises psycopg.Error.
+
+    It is not waited for any longer once `is_given_up` says so.
+    """
+    attempt = Attempt(lambda: _connect(address, budget, seconds, "set_up"))
+    while not is_given_up():
+        if (session := attempt.wait(SLICE_SECONDS)) is not None:
+            return session
+    attempt.give_up()
+    raise psycopg.OperationalError("the server does not answer")
+
+
+class Attempt:
+    """A try to connect on a thread of its own, because libpq's cannot be ended."""
+
+    def __init__(self, connect: Callable[[], Session]) -> None:
+        self._connect = connect
+        self._lock, self._done = threading.Lock(), threading.Event()
+        self._found: Session | Exception | None = None
+        self._is_given_up = False
+        threading.Thread(target=self._run, name="teamroom-connect", daemon=True).start()
+
+    def wait(self, seconds: float) -> Session | None:
+        """The connection, if there is one by then. Raises what the try raised."""
+        self._done.wait(seconds)
+        if isinstance(self._found, Exception):
+            raise self._found
+        return self._found
+
+    def give_up(self) -> None:
+        """Close the connection if there is ever one."""
+        with self._lock:
+            self._is_given_up = True
+            if isinstance(self._found, Session):
+                self._found.close()
+
+    def _run(self) -> None:
+        found: Session | Exception
+        try:
+            found = self._connect()
+        except Exception as error:
+            found = error
+        with self._lock:
+            self._found = found
+            if self._is_given_up and isinstance(found, Session):
+                found.close()
+        self._done.set()
 
 
 def connect_reader(address: Address, budget: float, seconds: int = OPEN_SECONDS) -> Session:

@@ -175,6 +175,7 @@ class Reads:
         self._small = Pool(address, context, SMALL_READERS, SMALL_READ_SECONDS, "teamroom-small-reads")
         self._large = Pool(address, context, settings.readers, settings.read_seconds, "teamroom-reads")
         self._turns = ReadTurns()
+        self._times_abandoned = 0
 
     async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot: a small one passes large ones, until it turns out to be large."""
@@ -199,6 +200,7 @@ class Reads:
 
     def abandon(self) -> None:
         """Give up the connections that are in use: the database does not answer."""
+        self._times_abandoned += 1
         self._small.abandon()
         self._large.abandon()
 
@@ -223,9 +225,12 @@ class Reads:
             raise
 
     async def _run(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool = True) -> T:
+        abandoned = self._times_abandoned
         try:
             return await self._once(pool, work, running, is_snapshot)
         except UnreachableError:  # the database may have ended just this connection; the next one is a new one
+            if self._times_abandoned != abandoned:
+                raise
             return await self._once(pool, work, running, is_snapshot)
 
     async def _once(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool) -> T:

@@ -60,6 +60,7 @@ class PostgresStore:
         self.committer = make_committer(address, context, self.news)
         self.writer = make_writer(self.committer, context.settings, carry_out)
         self.link = Link(address, context, self.news, self._tell, self._cut_off)
+        self.committer.is_cut_off = lambda: self.link.is_cut_off
         self.reads = Reads(address, context, self._note_failure)
         self._attached: set[AttachedStore] = set()
         self._is_open = False
@@ -167,7 +168,7 @@ class PostgresStore:
             self._loop.call_soon_threadsafe(self.writer.carry_out, effects)
 
     def _cut_off(self) -> None:
-        """On the link's thread: the database does not answer, so nothing waits for it any longer."""
+        """On a thread of the link: the database does not answer, so nothing waits for it any longer."""
         if self.writer.is_alive:
             self.committer.session.is_given_up = True
         for reads in (self.reads, *(attached.reads for attached in list(self._attached))):
