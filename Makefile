@@ -101,6 +101,7 @@ faults-postgres: $(VENV)/.tests ## models and campaigns on PostgreSQL, and what 
 	$(BIN)/python -m tests.campaigns.two_servers 200
 	$(BIN)/python -m tests.campaigns.postgres_stops 50
 	$(BIN)/python -m tests.campaigns.network_cuts 20
+	$(BIN)/python -m tests.campaigns.takeovers 10
 	$(BIN)/python -m tests.models 40 40 --engine postgres
 	$(BIN)/python -m tests.campaigns.claims 50 --engine postgres
 	$(BIN)/python -m tests.campaigns.pauses 100 --engine postgres

@@ -4,6 +4,7 @@ If the engine itself ends a batch, each act runs again alone. The writer has the
 """
 
 import asyncio
+import bisect
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -23,6 +24,10 @@ from teamroom.server.store.engine import (
 from teamroom.server.store.transaction import Context, Effects, Head
 
 log = logging.getLogger("teamroom.store")
+
+
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""The sizes by which batches are counted."""
 
 
 @dataclass(slots=True)
@@ -60,6 +65,8 @@ class BatchCommitter(ABC):
         self.commits = 0
         self.acts = 0
         """How many acts these commits held."""
+        self.sizes = [0] * (len(BATCH_SIZES) + 1)
+        """How many of these commits held up to so many acts, by `BATCH_SIZES`, and how many held more."""
         self.lock_seconds = 0.0
         """How long transactions took to begin, which is the wait for the room's one lock."""
         self.committed: Head | None = None
@@ -214,6 +221,12 @@ class BatchCommitter(ABC):
         job.error = self._as_storage_error(error)
         if not isinstance(job.error, DiskFullError):  # a full disk is logged once, where the reserve is released
             log.error("the store failed", exc_info=error)
+
+    def _count(self, batch: list[Job]) -> None:
+        """Count a commit."""
+        self.commits += 1
+        self.acts += len(batch)
+        self.sizes[bisect.bisect_left(BATCH_SIZES, len(batch))] += 1
 
     def _write_down(self, batch: list[Job]) -> None:
         """Write outside the database what must be there before anybody is answered."""

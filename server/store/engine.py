@@ -233,6 +233,11 @@ class Store(Transactions, Protocol):
         ...
 
     @property
+    def batch_sizes(self) -> list[int]:
+        """How many of these transactions held up to so many acts, by `batches.BATCH_SIZES`; the last: how many more."""
+        ...
+
+    @property
     def lock_seconds(self) -> float:
         """How long they took to begin, in all: the wait for the room's one lock."""
         ...

@@ -25,7 +25,7 @@ from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.servers import Lease
 from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Reading, Writing
-from tests.campaigns import network_cuts, postgres_stops, two_servers
+from tests.campaigns import network_cuts, postgres_stops, takeovers, two_servers
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
@@ -295,3 +295,19 @@ async def test_a_server_that_never_notices_the_cut_is_found(tmp_path: Path) -> N
     outcome = await network_cuts.campaign(tmp_path / "rooms", 2, seed=SEED, twin=True)
     assert any("quiet after" in fault for fault in outcome.faults)
     assert any("after the pause was acknowledged" in fault for fault in outcome.faults)
+
+
+@promise("REM1")
+async def test_the_duties_of_a_server_that_is_killed_are_taken_over_in_time(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await takeovers.campaign(tmp_path / "room", 1, seed=SEED, more_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.faults == []
+    postgres.drop_databases()
+
+
+@promise("REM1")
+async def test_duties_that_are_held_for_a_minute_are_found(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await takeovers.campaign(tmp_path / "room", 1, seed=SEED, twin=True)
+    assert any("another holder after" in fault for fault in outcome.faults)
+    postgres.drop_databases()

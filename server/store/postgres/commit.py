@@ -201,8 +201,7 @@ class Committer(BatchCommitter):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
         self.last = head.copy()
-        self.commits += 1
-        self.acts += len(batch)
+        self._count(batch)
         self._write_down(batch)
         if head != opened:
             self.committed = head.copy()

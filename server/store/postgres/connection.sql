@@ -121,3 +121,22 @@ select count(*) as servers
 from server
 join head on head.id = 1
 where server.until > cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead
+
+-- name: servers_seen
+-- The servers of a room, and how many seconds ago each was seen, by its sign and by the head's clock.
+select server.id, cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead - server.until as seconds
+from server
+join head on head.id = 1
+order by server.until desc
+limit :limit
+
+-- name: duties_held
+-- Which server does which duty, and for how many seconds more.
+select duty, holder, until - (cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead) as seconds
+from (
+    select duty, holder, until from lease
+    union all
+    select 'supervisor', holder, until from supervisor
+) as held
+join head on head.id = 1
+order by duty

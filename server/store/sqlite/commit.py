@@ -130,8 +130,7 @@ class Committer(BatchCommitter):
             self.run_named("save_head", head.values())
         self.run_named("commit")
         self.last = head.copy()
-        self.commits += 1
-        self.acts += len(batch)
+        self._count(batch)
         self.changes += 1
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
