@@ -100,7 +100,11 @@ class DamagedError(StorageError):
 
 
 class NewerRoomError(StorageError):
-    """A newer release wrote this room. Raised by `open`, which then has changed nothing."""
+    """A newer release changed what this one uses. Raised by `open`, which then has changed nothing."""
+
+
+class ServersOpenError(StorageError):
+    """This release changes what other servers use, which have the room open. Raised by `open`; nothing was changed."""
 
 
 class TooLargeError(StorageError):
@@ -189,7 +193,8 @@ class Store(Transactions, Protocol):
         `vouch` is asked before anything is changed. If it finds a contradiction, or the engine finds damage, the room
         is opened for reading only: see `damage`.
         `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
-        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
+        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError,
+        ServersOpenError.
         """
         ...
 

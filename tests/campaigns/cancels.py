@@ -26,7 +26,7 @@ import anyio.to_thread
 
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.engine import Recover, Work
+from teamroom.server.store.engine import BusyError, Recover, Work
 from teamroom.server.store.postgres.connect import connect_writer
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.store import PostgresStore
@@ -236,6 +236,8 @@ async def _cancel_task(room: RunningRoom, request_id: str, choice: Choice, delay
             end = "answered first"
         except Refusal as refusal:
             end = f"refused ({refusal.code})"
+        except BusyError:  # the look at the token, which the gate answers
+            end = "refused (busy)"
         except Exception as error:
             end = f"broken ({type(error).__name__})"
 

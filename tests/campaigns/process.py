@@ -36,6 +36,8 @@ class Server:
     """How many files the process may have open; None: as many as this one."""
     inside: Sequence[str] = ()
     """The command in which it runs, such as `ip netns exec NAME`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else its environment has."""
     connect: Connect = connect
     """How it is reached."""
     process: subprocess.Popen[bytes] | None = None
@@ -100,7 +102,7 @@ class Server:
     def _environment(self) -> dict[str, str]:
         """No settings and no harness but the campaign's own."""
         own = {f"TEAMROOM_{name.upper()}": str(value) for name, value in self.settings.items()}
-        return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8", **own}
+        return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8", **own, **self.environment}
 
 
 @contextmanager

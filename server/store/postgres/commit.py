@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 import psycopg
+from psycopg import errors
 
 from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.store.batches import BatchCommitter, Job
@@ -100,7 +101,8 @@ class Committer(BatchCommitter):
         return super().commit_batch(first, next_job)
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        if not is_lost(error) or time.monotonic() >= self._again_until or self.is_cut_off():
+        was_ended = is_lost(error) or isinstance(error, errors.IdleInTransactionSessionTimeout)
+        if not was_ended or time.monotonic() >= self._again_until or self.is_cut_off():
             return False
         time.sleep(PAUSE_SECONDS)
         return True

@@ -51,6 +51,10 @@ rollback
 begin;
 select pg_advisory_xact_lock(hashtext('teamroom ' || current_schema()))
 
+-- name: hold_head
+-- Acts of servers that have the room open wait until the schema is changed.
+select id from head where id = 1 for update
+
 -- name: wall_clock
 -- The database's own wall clock.
 select cast(extract(epoch from clock_timestamp()) as double precision) as wall
