@@ -9,7 +9,7 @@ import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from teamroom.server.store.engine import (
@@ -40,6 +40,7 @@ class Job:
     """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
     when_full: bool = False
     turn: Turn = ROOMS_TURN
+    came_at: float = field(default_factory=time.monotonic)
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None

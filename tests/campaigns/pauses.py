@@ -59,12 +59,17 @@ class Agent:
     held: dict[str, int] = field(default_factory=dict)
     offers: list[str] = field(default_factory=list)
     answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+    hung_up: int = 0
 
     async def work(self, stop: asyncio.Event) -> None:
         """Call and call again until told to stop."""
         while not stop.is_set():
             tool, arguments = self._next()
-            called = await self.caller.call(tool, **arguments)
+            try:
+                called = await self.caller.call(tool, **arguments)
+            except ConnectionError:  # a call that a stop does not answer within its grace is hung up on
+                self.hung_up += 1
+                continue
             self._learn(called)
             self.calls.append(called)
             async with self.answered:
@@ -147,6 +152,7 @@ async def campaign(
         logged = [f"logged: {line}" for line in room.log.lines]
     calls = {name: agent.calls for name, agent in workers.items()}
     outcome = Outcome({"agents": agents, "pauses": len(flips), "calls": sum(map(len, calls.values()))})
+    outcome.figures["calls that a pause hung up on"] = sum(agent.hung_up for agent in workers.values())
     outcome.faults += logged
     _judge_codes(outcome, calls)
     _judge_log(outcome, folder, flips)

@@ -26,7 +26,7 @@ from teamroom.server.store.engine import (
 )
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
-from teamroom.server.store.postgres.faults import BROKEN_RULES, as_storage_error, is_damage, is_lost
+from teamroom.server.store.postgres.faults import BROKEN_RULES, BUSY, as_storage_error, is_damage, is_lost
 from teamroom.server.store.postgres.follow import find_break
 from teamroom.server.store.postgres.news import News
 from teamroom.server.store.postgres.session import Session
@@ -70,6 +70,9 @@ class Committer(BatchCommitter):
         self.is_cut_off: Callable[[], bool] = lambda: False
         """Whether the database was found not to answer; then no act waits for it."""
         self._has_savepoint = False
+        self._held_up: Exception | None = None
+        """Why a transaction could not begin the last time, if that was because others held the head."""
+        self._held_up_at = 0.0
         self._again_until = 0.0
         self._has_unindexed = True
         """Whether there may be tasks whose words are not written."""
@@ -96,7 +99,13 @@ class Committer(BatchCommitter):
     # -------------------------------------------------------------- the transaction
 
     def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
-        """Run acts in one transaction; those whose connection is lost before the commit run again, for a while."""
+        """Run acts in one transaction; those whose connection is lost before the commit run again, for a while.
+
+        What came before somebody else was found to hold the head has waited for as long as an act may.
+        """
+        if self._held_up is not None and first.came_at <= self._held_up_at:
+            self._fail(first, self._held_up)
+            return [first]
         self._again_until = time.monotonic() + RECONNECT_SECONDS
         return super().commit_batch(first, next_job)
 
@@ -108,6 +117,13 @@ class Committer(BatchCommitter):
         return True
 
     def _begin(self) -> Head:
+        try:
+            return self._begin_now()
+        except BUSY as error:
+            self._held_up, self._held_up_at = error, time.monotonic()
+            raise
+
+    def _begin_now(self) -> Head:
         if self.damage is not None:
             raise DamagedError(self.damage)
         if not self.session.is_alive():
