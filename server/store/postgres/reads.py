@@ -30,6 +30,9 @@ from teamroom.server.store.turns import ReadTurns
 
 T = TypeVar("T")
 
+LOOK_UPS = 2
+"""Connections of an event loop for look-ups of a row or two, with which each call begins. They wait for no read."""
+
 SMALL_READERS = 2
 """Connections of an event loop for small reads."""
 
@@ -172,6 +175,7 @@ class Reads:
     def __init__(self, address: Address, context: Context, note_failure: Callable[[Exception], None]) -> None:
         self._context, self._note_failure = context, note_failure
         settings = context.settings
+        self._look_ups = Pool(address, context, LOOK_UPS, SMALL_READ_SECONDS, "teamroom-look-ups")
         self._small = Pool(address, context, SMALL_READERS, SMALL_READ_SECONDS, "teamroom-small-reads")
         self._large = Pool(address, context, settings.readers, settings.read_seconds, "teamroom-reads")
         self._turns = ReadTurns()
@@ -190,7 +194,7 @@ class Reads:
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows; each statement has a snapshot of its own."""
-        return await self._run(self._small, work, RunningRead(None), is_snapshot=False)
+        return await self._run(self._look_ups, work, RunningRead(None), is_snapshot=False)
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
@@ -201,13 +205,13 @@ class Reads:
     def abandon(self) -> None:
         """Give up the connections that are in use: the database does not answer."""
         self._times_abandoned += 1
-        self._small.abandon()
-        self._large.abandon()
+        for pool in (self._look_ups, self._small, self._large):
+            pool.abandon()
 
     async def close(self) -> None:
         """Close every connection, once the reads that are running have ended."""
-        await self._small.close()
-        await self._large.close()
+        for pool in (self._look_ups, self._small, self._large):
+            await pool.close()
 
     async def _run_large(self, work: Callable[[Reading], T], running: RunningRead) -> T:
         reading = asyncio.ensure_future(self._run(self._large, work, running))
