@@ -95,9 +95,19 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 	$(BIN)/python -m tests.campaigns.forgeries 1
 
-faults-postgres: $(VENV)/.tests ## two servers on one PostgreSQL, and a database of its own that is stopped fifty times under load: about ten minutes
+faults-postgres: $(VENV)/.tests ## models and campaigns on PostgreSQL, and what only several servers and a database of their own can suffer: about an hour
 	$(BIN)/python -m tests.campaigns.two_servers 200
 	$(BIN)/python -m tests.campaigns.postgres_stops 50
+	$(BIN)/python -m tests.campaigns.network_cuts 20
+	$(BIN)/python -m tests.campaigns.takeovers 10
+	$(BIN)/python -m tests.models 40 40 --engine postgres
+	$(BIN)/python -m tests.campaigns.claims 50 --engine postgres
+	$(BIN)/python -m tests.campaigns.pauses 100 --engine postgres
+	$(BIN)/python -m tests.campaigns.kills 50 --engine postgres
+	$(BIN)/python -m tests.campaigns.cancels 2000 --engine postgres
+	$(BIN)/python -m tests.campaigns.switch 110 --engine postgres
+	$(BIN)/python -m tests.campaigns.reconnects 500 --engine postgres
+	$(BIN)/python -m tests.campaigns.fairness 5 --engine postgres
 
 wire: $(VENV)/.tests ## broken frames, bad input, clients that never read, a thousand connections and callers without a token, in full: about half an hour
 	$(BIN)/python -m pytest --hypothesis-profile=many tests/rules tests/tools/test_bad_input.py tests/http/test_connections.py

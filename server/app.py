@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -59,7 +60,7 @@ from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Spent, Writing
 from teamroom.server.supervisor.loop import Supervisor
-from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY, SEAL_DUTY, Servers
+from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY, SEAL_DUTY, Servers, name_of_server
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import ONLY_SERVER, Listeners
@@ -172,14 +173,16 @@ class Room:
         self.addresses = AddressFile(folder, entropy, settings.notify_private)
         self.door.addresses = self.addresses
         mark = entropy(SUPERVISOR_BYTES).hex()
-        server = mark if self.is_shared else ONLY_SERVER
+        server = name_of_server(socket.gethostname(), settings.port, mark) if self.is_shared else ONLY_SERVER
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings, server)
-        self.servers = Servers(self.door, steady, mark, is_shared=self.is_shared)
+        self.servers = Servers(self.door, steady, server, is_shared=self.is_shared)
         self.servers.listening = self.listeners.listening_members
         self.servers.connected = lambda: self.bus.open_members
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
-        self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
+        self.supervisor = Supervisor(
+            self.door, self.store, self.clock, settings, self.metrics, server if self.is_shared else mark
+        )
         self.door.on_refused = self.door.on_delivered = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)

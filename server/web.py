@@ -101,7 +101,7 @@ class WebRoom(WebPart):
         room.bus.on_ended.append(self.transports.end_sessions)
         room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         room.metrics.measure(
-            lambda: gauges(room.folder, room.store, room.bus, room.push, connections, room.clock.wall())
+            lambda: gauges(room.folder, room.store, room.servers, room.bus, room.push, connections, room.clock.wall())
         )
         self._own_socket = OwnSocket(room) if on_own_socket else None
 

@@ -66,7 +66,7 @@ ALLOWED: dict[str, str] = {
     "server/own_socket.py reachable": "a link in a new folder, for a shorter path to a socket that was judged",
     "server/restore.py _sync": "a folder or file of this folder, only to sync it",
     "server/restore.py _put_in_place": "a second name for the database, which was judged",
-    "server/store/postgres/connect.py migrate": "a migration, which is part of the package",
+    "server/store/postgres/connect.py _migrate": "a migration, which is part of the package",
     "server/store/sqlite/connect.py _connect": "SQLite opens it; check_database judged it",
     "server/store/sqlite/connect.py migrate": "a migration, which is part of the package",
     "server/store/sqlite/copy.py copy_database": "SQLite opens a copy that was just created",

@@ -24,7 +24,7 @@ from teamroom.server.store.sqlite.store import MakeCommitter, MakeWriter, Sqlite
 from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.writer import Writer
 from tests.campaigns.invariants import rows
-from tests.support.postgres import address_of, connected, drop_databases, require_server
+from tests.support.postgres import address_of, connected, drop_databases, is_in_database, require_server
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,11 @@ POSTGRES = Engine(
 )
 
 ENGINES = (SQLITE, POSTGRES)
+
+
+def engine_of(place: Path) -> Engine:
+    """The engine that keeps the room of a data folder: PostgreSQL if the folder names a database."""
+    return POSTGRES if is_in_database(place) else SQLITE
 
 
 def sqlite_with(make_committer: MakeCommitter = Committer, make_writer: MakeWriter = Writer) -> Engine:
