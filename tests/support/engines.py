@@ -128,7 +128,7 @@ POSTGRES = Engine(
     _postgres_holds,
     _refused_by_postgres,
     settings={"act_read_seconds": 0.3, "read_seconds": 10},
-    too_many=1_500_000,
+    too_many=5_000_000,
     marks=(pytest.mark.postgres,),
     require=require_server,
     clean_up=drop_databases,
