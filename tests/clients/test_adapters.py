@@ -198,7 +198,7 @@ def test_a_harness_that_dies_between_turns_is_started_again_for_the_next_wake(se
         hears(seat.room)
         wake(seat.room, "look")
         says(process, "Its wakes are answered.")
-        os.kill(seat.turns(1)[0]["process"], signal.SIGKILL)
+        os.kill(seat.turns(1)[-1]["process"], signal.SIGKILL)
         said = says(process, "between turns")
         assert "was ended by signal 9 between turns. It is started again for the next wake." in said
         wake(seat.room, "look again")
@@ -213,7 +213,7 @@ def test_a_harness_that_has_forgotten_its_session_begins_another_and_loses_no_wa
         seat.starts("has forgotten")
         wake(seat.room, "look")
         says(process, "Its wakes are answered.")
-        os.kill(seat.turns(1)[0]["process"], signal.SIGKILL)
+        os.kill(seat.turns(1)[-1]["process"], signal.SIGKILL)
         says(process, "between turns. It is")
         message = wake(seat.room, "look again")
         says(process, "could not resume its session")
