@@ -90,6 +90,7 @@ class OutcomeUnknownError(UnreachableError):
     """The connection was lost in the commit, and whether the act was carried out cannot be found out now.
 
     What the act causes is carried out, because whoever looks again finds out. An act that was refused is not told this.
+    What it writes outside the database is written once it is known that the commit took place.
     """
 
 

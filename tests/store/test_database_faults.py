@@ -13,10 +13,13 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from teamroom.server.acts.control.control import KILL
 from teamroom.server.acts.messages.messages import POST_MESSAGE
 from teamroom.server.acts.tasks.claims import CLAIM_TASK
 from teamroom.server.app import Room
+from teamroom.server.door.admission import admit
 from teamroom.server.identity import Caller
+from teamroom.server.record import journal
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import BusyError, UnreachableError
 from teamroom.server.store.postgres.address import Address
@@ -29,7 +32,7 @@ from teamroom.server.store.rows.servers import Lease
 from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Reading, Writing
 from tests.campaigns import network_cuts, postgres_stops, takeovers, two_servers
-from tests.campaigns.shared_rooms import engine_at, enrolled, server
+from tests.campaigns.shared_rooms import engine_at, enrolled, owner_of, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.cables import Cable, cable_to
@@ -178,6 +181,38 @@ async def test_an_act_that_was_refused_stays_refused_if_the_commit_of_its_batch_
         assert unknown.code == "storage"
         assert refused.code == "not_found"
         assert refused.receipt is None, "it shared the commit"
+
+
+@promise("CTL2")
+@pytest.mark.parametrize("takes_place", [True, False], ids=["it took place", "the twin's did not"])
+async def test_a_kill_whose_commit_is_not_answered_is_in_the_journal_once_it_is_known_to_have_taken_place(
+    tmp_path: Path, address: str, takes_place: bool
+) -> None:
+    async with server(tmp_path / "room", silent_engine(address)) as room:
+        builder, _ = await enrolled(room, "builder", "tester")
+        owner = await owner_of(room)
+
+        def kill_in_silence(tx: Writing) -> None:
+            admit(tx, owner, KILL.roles, while_paused=False)
+            KILL.run(tx, owner, KILL.arguments(target="@tester", reason="stuck"))
+            POST_MESSAGE.run(tx, owner, POST_MESSAGE.arguments(text="silence"))
+
+        refused = await refusal(room.door.act_as_room(kill_in_silence))
+        assert "may have been carried out" in refused.why
+        if not takes_place:
+            with psycopg.connect(address, autocommit=True) as connection:
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' "
+                    "and datname = current_database()"
+                )
+        async with asyncio.timeout(BOUND_SECONDS):
+            while True:
+                with contextlib.suppress(Refusal):
+                    await post(room, builder, "again")
+                    break
+        found = journal.read(room.folder)
+        assert found is not None
+        assert (("member", "tester") in found.stops) is takes_place
 
 
 # ------------------------------------------------------------------ it does not answer

@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import math
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -118,6 +120,57 @@ async def test_a_store_that_is_not_open_yet_gives_up_too(tmp_path: Path, cable: 
         assert opening.cancelled()
         await asyncio.wait_for(ended.wait(), BOUND_SECONDS)
         to_database.mend()
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["it was closed", "the twin goes on"])
+async def test_a_store_that_was_closed_while_it_connected_does_not_look_at_its_room(
+    tmp_path: Path, cable: tuple[Cable, str], is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it migrate it then, which comes after the look."""
+    _, address = cable
+    reached, let_go = threading.Event(), threading.Event()
+    looks, made, connect = list[str](), list[session.Session](), store.connect_reader
+
+    def slow(there: Address, budget: float) -> session.Session:
+        reached.set()
+        assert let_go.wait(BOUND_SECONDS)
+        made.append(connect(there, budget))
+        return made[0]
+
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        again = engine_at(address)(tmp_path, lambda statements: room.store.context, lambda effects: None)
+        monkeypatch.setattr(store, "connect_reader", slow)
+        opening = asyncio.ensure_future(again.open(lambda tx: looks.append("vouched")))
+        assert await asyncio.to_thread(reached.wait, BOUND_SECONDS)
+        if is_closed:
+            opening.cancel()
+            await asyncio.wait({opening}, timeout=BOUND_SECONDS)
+            assert opening.cancelled()
+        let_go.set()
+        await until(lambda: bool(made) and not made[0].is_open)
+        assert bool(looks) is not is_closed
+        if not is_closed:
+            await asyncio.wait_for(opening, BOUND_SECONDS)
+            await again.close()
+
+
+def test_a_read_that_ends_just_now_is_ended_without_a_fault() -> None:
+    """Its thread drops the connection between two looks at it."""
+
+    class Ending(reads.RunningRead):
+        looks = 0
+
+        @property
+        def session(self) -> Any:
+            self.looks += 1
+            return SimpleNamespace() if self.looks == 1 else None
+
+        @session.setter
+        def session(self, found: object) -> None:
+            """Drop it."""
+
+    Ending(None).give_up()
+    Ending(None).end(ReadEndedError("its member was stopped"))
 
 
 async def test_down_stops_a_server_whose_database_stands_still(tmp_path: Path, cable: tuple[Cable, str]) -> None:

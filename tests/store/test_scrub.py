@@ -69,6 +69,33 @@ async def test_acts_go_on_while_a_reader_holds_up_what_removes_redacted_content(
         assert not bench.engine.holds(bench.folder, SECRET.encode())
 
 
+def say(bench: Bench) -> Callable[[Writing], None]:
+    """Forty messages of many words."""
+
+    def work(tx: Writing) -> None:
+        for _ in range(40):
+            tx.head.messages += 1
+            seq = bench.entry(f"M-{tx.head.messages}")(tx)
+            text = " ".join(f"word{seq * 1000 + n}" for n in range(300))
+            about = {"id": tx.head.messages, "seq": seq, "author": 1, "at": tx.now, "kind": "note", "summary": "s"}
+            more = {"reply_to": None, "thread": tx.head.messages, "task": None, "folded": 0}
+            tx.run("add_message", **about, text=text, **more)
+
+    return work
+
+
+def take(messages: int) -> Callable[[Writing], None]:
+    """Redact the first messages."""
+
+    def work(tx: Writing) -> None:
+        for seq in tx.column(int, "log_page", after=2, limit=messages):
+            tx.run("unindex_message", seq=seq)
+            tx.run("take_message", seq=seq, taken="(redacted)")
+        tx.effects.scrub = True
+
+    return work
+
+
 @promise("LOG3")
 async def test_the_words_of_many_redacted_messages_leave_the_index_step_by_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,29 +109,39 @@ async def test_the_words_of_many_redacted_messages_leave_the_index_step_by_step(
 
     monkeypatch.setattr(commit.Committer, "scrub", counted)
 
-    def say(tx: Writing) -> None:
-        for _ in range(40):
-            tx.head.messages += 1
-            seq = bench.entry(f"M-{tx.head.messages}")(tx)
-            text = " ".join(f"word{seq * 1000 + n}" for n in range(300))
-            about = {"id": tx.head.messages, "seq": seq, "author": 1, "at": tx.now, "kind": "note", "summary": "s"}
-            more = {"reply_to": None, "thread": tx.head.messages, "task": None, "folded": 0}
-            tx.run("add_message", **about, text=text, **more)
-
-    def take(tx: Writing) -> None:
-        for seq in tx.column(int, "log_page", after=2, limit=1000):
-            tx.run("unindex_message", seq=seq)
-            tx.run("take_message", seq=seq, taken="(redacted)")
-        tx.effects.scrub = True
-
     async with open_store(tmp_path / "room") as bench:
         for _ in range(5):
-            await bench.write(say)
-        await bench.write(take)
+            await bench.write(say(bench))
+        await bench.write(take(1000))
         while bench.store.committer.is_to_be_scrubbed:
             await bench.write(bench.entry("a step"))
         assert len(steps) > 1, "one step does not do it all"
         assert not bench.engine.holds(bench.folder, b"word3000")
+
+
+@promise("SAF4")
+async def test_what_the_next_checkpoint_needs_is_known_after_each_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step that merges an index makes the database longer, and no act measures it again."""
+    monkeypatch.setattr(commit, "MERGED_PAGES", 20)
+    known, scrub = list[tuple[int, int]](), commit.Committer.scrub
+
+    def measured(committer: commit.Committer) -> None:
+        scrub(committer)
+        pages = committer.run_named("page_count").fetchone()["page_count"]
+        size = committer.run_named("page_size").fetchone()["page_size"]
+        known.append((committer.growth(), pages * size - bench.store.path.stat().st_size))
+
+    monkeypatch.setattr(commit.Committer, "scrub", measured)
+    async with open_store(tmp_path / "room") as bench:
+        for _ in range(20):
+            await bench.write(say(bench))
+        await bench.write(take(5))
+        while bench.store.committer.is_to_be_scrubbed:
+            await bench.write(bench.entry("a step"))
+    assert len({needed for _, needed in known}) > 1, "some steps change it"
+    assert [found for found, _ in known] == [needed for _, needed in known]
 
 
 @promise("SAF9")

@@ -8,7 +8,9 @@ entry's hash tells whether the commit took place, once the head is locked again.
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 import psycopg
 from psycopg import errors
@@ -27,11 +29,11 @@ from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
 from teamroom.server.store.postgres.faults import BROKEN_RULES, BUSY, as_storage_error, is_damage, is_lost
 from teamroom.server.store.postgres.follow import find_break
-from teamroom.server.store.postgres.news import News
+from teamroom.server.store.postgres.news import UNKNOWN_COMMITS, News
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_vector
 from teamroom.server.store.rows.head import ReadHead
-from teamroom.server.store.transaction import Context, Head, Spent
+from teamroom.server.store.transaction import Context, Effects, Head, Spent
 from teamroom.server.topics import BOARD
 
 log = logging.getLogger("teamroom.store")
@@ -50,6 +52,14 @@ INDEXED_TASKS = 16
 
 PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
+
+
+class Unsettled(NamedTuple):
+    """A commit of which nobody knows whether it took place: its newest entry, and what is written down if it did."""
+
+    seq: int
+    hash: str
+    effects: list[Effects]
 
 
 class Committer(BatchCommitter):
@@ -79,6 +89,7 @@ class Committer(BatchCommitter):
         self._is_given_up = False
         self._spent: dict[int, Spent] = {}
         """What members sent to this server, and other servers were not told yet."""
+        self._unsettled: deque[Unsettled] = deque(maxlen=UNKNOWN_COMMITS)
 
     def open(self) -> None:
         """Connect. Raises psycopg.Error."""
@@ -156,8 +167,22 @@ class Committer(BatchCommitter):
             self._follow(head)
             head = self._lock_head()
         self._follow(head)
+        self._settle()
         self._has_savepoint = False
         return head
+
+    def _settle(self) -> None:
+        """Write down what commits caused that took place after all; the head is locked, so they have ended."""
+        while self._unsettled:
+            seq, hash_, effects = self._unsettled[0]
+            if self._has_entry(seq, hash_):
+                for one in effects:
+                    self.context.write_down(one)
+            self._unsettled.popleft()
+
+    def _has_entry(self, seq: int, hash_: str) -> bool:
+        row = self.session.execute(self._statements["hash_of"], {"seq": seq}).fetchone()
+        return row is not None and bool(row[0] == hash_)
 
     def _lock_head(self) -> Head:
         """Begin a transaction, and lock the head row. Raises DamagedError if there is none."""
@@ -215,7 +240,7 @@ class Committer(BatchCommitter):
         try:
             self.session.script(self._statements["commit"])
         except psycopg.OperationalError as error:
-            if not self._was_committed(opened, head):
+            if not self._was_committed(opened, head, effects):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
         self._spent = {}
@@ -239,7 +264,7 @@ class Committer(BatchCommitter):
             self.session.execute(self._statements[index], {"rows": json.dumps(words)})
         return len(rows)
 
-    def _was_committed(self, opened: Head, head: Head) -> bool:
+    def _was_committed(self, opened: Head, head: Head, effects: list[Effects]) -> bool:
         """Whether a commit took place whose connection was lost. Its transaction ends before the head can be locked.
 
         A commit without an entry leaves no trace, so its acts run again. Raises OutcomeUnknownError if nothing can be
@@ -251,12 +276,14 @@ class Committer(BatchCommitter):
                 self.session.close()
                 self._connect()
                 self._lock_head()
-                row = self.session.execute(self._statements["hash_of"], {"seq": head.seq}).fetchone()
+                has_entry = self._has_entry(head.seq, head.hash)
                 self._abandon()
-                return head.seq != opened.seq and row is not None and row[0] == head.hash
+                return head.seq != opened.seq and has_entry
             except psycopg.Error as error:
                 if time.monotonic() >= end or self._waits_in_vain():
                     self._news.note_unknown(opened.seq, head.seq)
+                    if written := [one for one in effects if one.journal]:
+                        self._unsettled.append(Unsettled(head.seq, head.hash, written))
                     self._spent = {}  # what other servers may have been told is not told twice
                     raise OutcomeUnknownError("the connection was lost in a commit") from error
             time.sleep(PAUSE_SECONDS)

@@ -73,14 +73,14 @@ class RunningRead:
     def give_up(self) -> None:
         """Wait for its connection no longer. Any thread may do this."""
         self.is_given_up = True
-        if self.session is not None:
-            self.session.is_given_up = True
+        if (session := self.session) is not None:  # once: the read's thread drops it when it has ended
+            session.is_given_up = True
 
     def end(self, error: StorageError) -> None:
         """End it with this error; the first one counts. Any thread may do this."""
         self.ended = self.ended or error
-        if self.session is not None:
-            self.session.ended = self.ended
+        if (session := self.session) is not None:
+            session.ended = self.ended
 
 
 class Pool:

@@ -13,7 +13,7 @@ import psycopg
 
 from teamroom.server.clock import RoomClock
 from teamroom.server.settings import Settings
-from teamroom.server.store.engine import CarryOut, DamagedError, Vouch
+from teamroom.server.store.engine import CarryOut, DamagedError, StorageError, Vouch
 from teamroom.server.store.on_loop import AttachedStore, CommittingStore
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
@@ -63,6 +63,7 @@ class PostgresStore(CommittingStore):
         self._open_reads: set[Reads] = {self.reads}
         """What all event loops read with."""
         self._opening: Session | None = None
+        self._is_closing = False
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
         """Migrate, then start the writer, the readers and the link; a contradicted room is opened for reading only."""
@@ -90,9 +91,14 @@ class PostgresStore(CommittingStore):
 
     @contextlib.contextmanager
     def _connected(self, connect: Callable[[Address, float], Session]) -> Iterator[Session]:
-        """A connection for what is done before the room is open, which `close` gives up."""
+        """A connection for what is done before the room is open, which `close` gives up.
+
+        Raises StorageError if the store was closed meanwhile: a thread cannot be cancelled.
+        """
         with contextlib.closing(connect(self.address, self.context.settings.read_seconds)) as session:
             self._opening = session
+            if self._is_closing:
+                raise StorageError("the store is closed")
             yield session
 
     def _look(self, session: Session, vouch: Vouch) -> None:
@@ -170,6 +176,7 @@ class PostgresStore(CommittingStore):
 
     async def close(self) -> None:
         """Finish the acts that wait, and disconnect. A database that stands still holds it up for a few seconds."""
+        self._is_closing = True
         if self._opening is not None:
             self._opening.is_given_up = True
         await asyncio.to_thread(self.link.close)

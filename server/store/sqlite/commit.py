@@ -215,6 +215,7 @@ class Committer(BatchCommitter):
 
     def _tidy(self) -> None:
         """Merge some pages of each index of words, which drops the words of what was redacted."""
+        self._growth = None
         for name, is_merging in list(self._untidy.items()):
             before = self.connection.total_changes
             pages = MERGED_PAGES if is_merging else -MERGED_PAGES  # a negative number begins a merge of everything
