@@ -105,11 +105,11 @@ class Committer(BatchCommitter):
         self.cut_off()
 
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
-        if self._is_given_up:
-            raise psycopg.OperationalError("this server stops, and does not wait for the database")
-        self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
-        if self._is_given_up:  # meanwhile
+        if not self._is_given_up:
+            self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+        if self._is_given_up:  # perhaps meanwhile: nothing is committed for a server that has ended
             self.cut_off()
+            raise psycopg.OperationalError("this server stops, and does not wait for the database")
         self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)
