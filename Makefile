@@ -63,11 +63,9 @@ test-outside: $(VENV)/.tests ## the protocol's conformance suite, the Inspector 
 	$(BIN)/python -m tests.outside.install
 	$(BIN)/python -m pytest -m outside tests/outside
 
-bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second the room answers, how soon a thousand are told, what a tick costs
+bench: $(VENV)/.tests ## what the tools cost a model, how soon a thousand are told, what a tick and a start cost, and all of docs/benchmarks.md
 	$(BIN)/python -m tests.bench.schemas
 	$(BIN)/python -m tests.bench.throughput
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench.search
 	$(BIN)/python -m tests.bench.listeners
 	$(BIN)/python -m tests.bench.delivery
 	$(BIN)/python -m tests.bench.ticks
@@ -76,7 +74,7 @@ bench: $(VENV)/.tests ## what the tools cost a model, how many calls a second th
 	$(BIN)/python -m tests.bench.demo
 	$(BIN)/python -m tests.bench.gate
 	$(BIN)/python -m tests.bench.page
-	$(BIN)/python -m tests.bench.large
+	$(BIN)/python -m tests.bench
 
 campaigns: $(VENV)/.tests ## claims, pauses, kills, cancelled calls, the switch under load, lost connections, fair shares and every act in a large room, in full: about a quarter of an hour
 	$(BIN)/python -m tests.campaigns.claims 200
@@ -97,9 +95,19 @@ faults: $(VENV)/.tests ## kills, power cuts, full disks and damage under the sto
 	$(BIN)/python -m tests.campaigns.bit_flips 1000
 	$(BIN)/python -m tests.campaigns.forgeries 1
 
-faults-postgres: $(VENV)/.tests ## two servers on one PostgreSQL, and a database of its own that is stopped fifty times under load: about ten minutes
+faults-postgres: $(VENV)/.tests ## models and campaigns on PostgreSQL, and what only several servers and a database of their own can suffer: about an hour
 	$(BIN)/python -m tests.campaigns.two_servers 200
 	$(BIN)/python -m tests.campaigns.postgres_stops 50
+	$(BIN)/python -m tests.campaigns.network_cuts 20
+	$(BIN)/python -m tests.campaigns.takeovers 10
+	$(BIN)/python -m tests.models 40 40 --engine postgres
+	$(BIN)/python -m tests.campaigns.claims 50 --engine postgres
+	$(BIN)/python -m tests.campaigns.pauses 100 --engine postgres
+	$(BIN)/python -m tests.campaigns.kills 50 --engine postgres
+	$(BIN)/python -m tests.campaigns.cancels 2000 --engine postgres
+	$(BIN)/python -m tests.campaigns.switch 110 --engine postgres
+	$(BIN)/python -m tests.campaigns.reconnects 500 --engine postgres
+	$(BIN)/python -m tests.campaigns.fairness 5 --engine postgres
 
 wire: $(VENV)/.tests ## broken frames, bad input, clients that never read, a thousand connections and callers without a token, in full: about half an hour
 	$(BIN)/python -m pytest --hypothesis-profile=many tests/rules tests/tools/test_bad_input.py tests/http/test_connections.py

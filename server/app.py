@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.receipts.retention import is_retention_idle, start_retention
 from teamroom.server.clock import Clock, Moment, RoomClock, awake_clock, steady_clock, wall_clock
 from teamroom.server.door.door import Door
+from teamroom.server.door.hooks import Hooks
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.repeats import start_forgetting
 from teamroom.server.facts.channels import ROOM_CHANNELS
@@ -51,14 +53,14 @@ from teamroom.server.record.notary import Notary
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CHANGED, CarryOut, InOneFile, Shared, StorageError, Store
+from teamroom.server.store.engine import CHANGED, CarryOut, InOneFile, Shared, StorageError, Store, Transactions
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.sqlite.copy import Progress
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Spent, Writing
 from teamroom.server.supervisor.loop import Supervisor
-from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY, SEAL_DUTY, Servers
+from teamroom.server.supervisor.servers import LEASE_SECONDS, LETTERS_DUTY, SEAL_DUTY, Servers, name_of_server
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import ONLY_SERVER, Listeners
@@ -171,14 +173,16 @@ class Room:
         self.addresses = AddressFile(folder, entropy, settings.notify_private)
         self.door.addresses = self.addresses
         mark = entropy(SUPERVISOR_BYTES).hex()
-        server = mark if self.is_shared else ONLY_SERVER
+        server = name_of_server(socket.gethostname(), settings.port, mark) if self.is_shared else ONLY_SERVER
         self.listeners = Listeners(self.door, self.store, self.clock, steady, settings, server)
-        self.servers = Servers(self.door, steady, mark, is_shared=self.is_shared)
+        self.servers = Servers(self.door, steady, server, is_shared=self.is_shared)
         self.servers.listening = self.listeners.listening_members
         self.servers.connected = lambda: self.bus.open_members
         self.calls = Calls(mark)
         self.waiting = Waiting(self.door, self.bus, self.listeners, settings)
-        self.supervisor = Supervisor(self.door, self.store, self.clock, settings, self.metrics, mark)
+        self.supervisor = Supervisor(
+            self.door, self.store, self.clock, settings, self.metrics, server if self.is_shared else mark
+        )
         self.door.on_refused = self.door.on_delivered = self.supervisor.nudge
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
@@ -364,6 +368,11 @@ class Room:
     def session_ids(self) -> SessionIds:
         """What makes the ids of older clients' sessions, the same after every start."""
         return SessionIds(self.notary.secret, self._entropy)
+
+    def hooks(self, store: Transactions, door: Door, nudge: Callable[[float], object]) -> Hooks:
+        """What the hooks of harnesses are answered. `nudge`: tells the supervisor when something is due."""
+        reports, runtimes = self.supervisor.reports, self.supervisor.runtimes
+        return Hooks(store, door, self.clock, self.settings, reports, runtimes, nudge)
 
     def mcp(self) -> RoomServer:
         """The MCP server of this room: tools and resources over the one door."""

@@ -1,18 +1,23 @@
 """The metrics that are measured whenever they are requested, such as sizes, ages and counts."""
 
 import asyncio
+import itertools
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from teamroom.server.http.connections import Connections
+from teamroom.server.store.batches import BATCH_SIZES
 from teamroom.server.store.engine import InOneFile, Shared, StorageError, Store
 from teamroom.server.store.folder import SEAL
 from teamroom.server.store.rows.control import StandingCount
 from teamroom.server.store.rows.head import ReadHead
 from teamroom.server.store.rows.overnight import StateCount
+from teamroom.server.store.rows.supervisor import SupervisorRow
 from teamroom.server.store.transaction import Reading
+from teamroom.server.supervisor.servers import LETTERS_DUTY, SEAL_DUTY, Servers
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.push import Push
 
@@ -20,11 +25,11 @@ Values = Iterable[tuple[str, float]]
 
 
 async def gauges(
-    folder: Path, store: Store, bus: Bus, push: Push, connections: Connections, now: float
+    folder: Path, store: Store, servers: Servers, bus: Bus, push: Push, connections: Connections, now: float
 ) -> list[Metric]:
     """Every metric that is not counted call by call."""
     try:
-        stored = await store.read(_stored, is_small=False)
+        stored = await store.read(partial(_stored, servers=servers), is_small=False)
     except StorageError:
         stored = [gauge("teamroom_readable", "Whether the database can be read.", 0)]
     return [*_running(store, bus, push, connections), *_files(folder, store, now), *stored]
@@ -34,6 +39,7 @@ def _running(store: Store, bus: Bus, push: Push, connections: Connections) -> It
     yield gauge("teamroom_acts_waiting", "Acts waiting for the writer.", store.waiting)
     yield CounterMetricFamily("teamroom_commits", "Commits since the start.", store.commits)
     yield CounterMetricFamily("teamroom_acts_committed", "Acts in these commits.", store.acts_committed)
+    yield _batches(store)
     yield CounterMetricFamily("teamroom_lock_wait_seconds", "Waits for the room's one lock.", store.lock_seconds)
     lost, is_cut_off = (store.lost_messages, store.is_cut_off) if isinstance(store, Shared) else (0, False)
     yield CounterMetricFamily("teamroom_nudges_lost", "Lost messages of other servers.", lost)
@@ -61,7 +67,14 @@ def _files(folder: Path, store: Store, now: float) -> Iterator[Metric]:
     )
 
 
-def _stored(tx: Reading) -> list[Metric]:
+def _batches(store: Store) -> Metric:
+    """How many acts commits hold, as a histogram: its buckets count all that are not larger."""
+    bounds = [*(f"{size}.0" for size in BATCH_SIZES), "+Inf"]
+    buckets = list(zip(bounds, itertools.accumulate(store.batch_sizes), strict=True))
+    return HistogramMetricFamily("teamroom_batch_acts", "Acts in one commit.", buckets, store.acts_committed)
+
+
+def _stored(tx: Reading, servers: Servers) -> list[Metric]:
     head = tx.only(ReadHead, "read_head")
     return [
         gauge("teamroom_readable", "Whether the database can be read.", 1),
@@ -72,6 +85,7 @@ def _stored(tx: Reading) -> list[Metric]:
             "Seconds since the oldest duty that waits became due.",
             max(tx.now - (tx.value(float, "next_due") or tx.now), 0),
         ),
+        labelled("teamroom_duty", "Whether this server does a duty of the room.", "duty", _duties(tx, servers)),
         gauge("teamroom_notices_held", "Notices that are not in a letter yet.", tx.number("count_notices_held")),
         gauge("teamroom_deliveries_waiting", "Deliveries still pending.", tx.number("count_deliveries")),
         labelled(
@@ -82,6 +96,12 @@ def _stored(tx: Reading) -> list[Metric]:
         ),
         labelled("teamroom_tasks", "Tasks by state.", "state", tx.all(StateCount, "tasks_by_state")),
     ]
+
+
+def _duties(tx: Reading, servers: Servers) -> Values:
+    """Which duties this server does. It supervises the room until another one does."""
+    leads = not servers.is_shared or tx.only(SupervisorRow, "supervisor").holder == servers.name
+    return (("supervisor", leads), *((duty, servers.does(duty)) for duty in (LETTERS_DUTY, SEAL_DUTY)))
 
 
 def gauge(name: str, about: str, value: float) -> GaugeMetricFamily:

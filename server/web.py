@@ -93,7 +93,7 @@ class WebRoom(WebPart):
     def __init__(self, room: Room, on_own_socket: bool = False) -> None:
         connections = Connections(room.settings, Rejections(room.metrics), raise_file_limit())
         transports = Transports(room.mcp(), room.settings, WAITING_TOOLS, ASKING_TOOLS, room.session_ids())
-        hooks = Hooks(room.store, room.door, room.clock, room.settings, room.supervisor.reports, room.supervisor.nudge)
+        hooks = room.hooks(room.store, room.door, room.supervisor.nudge)
         turns, visits = Turns(share_interpreter), room.visits()
         super().__init__(room, room.door, connections, transports, hooks, turns=turns, visits=visits)
         room.bus.on_ended.append(connections.end_members)
@@ -101,7 +101,7 @@ class WebRoom(WebPart):
         room.bus.on_ended.append(self.transports.end_sessions)
         room.bus.on_ended.append(lambda members, killed: room.store.end_reads(members))
         room.metrics.measure(
-            lambda: gauges(room.folder, room.store, room.bus, room.push, connections, room.clock.wall())
+            lambda: gauges(room.folder, room.store, room.servers, room.bus, room.push, connections, room.clock.wall())
         )
         self._own_socket = OwnSocket(room) if on_own_socket else None
 
@@ -199,7 +199,7 @@ class WebOnSocket(WebPart):
         server, ids = room.mcp_without_streams(door, nudge), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ASKING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))
-        hooks = Hooks(store, door, room.clock, room.settings, room.supervisor.reports, nudge)
+        hooks = room.hooks(store, door, nudge)
         super().__init__(room, door, connections, transports, hooks, self._recover)
         self._store, self.door = store, door
 

@@ -2,7 +2,7 @@
 
 from teamroom.server.acts.receipts.receipts import READ_RECEIPTS, Receipt, Receipts
 from teamroom.server.acts.receipts.redact import REDACT, Redact, Redacted
-from teamroom.server.rules.text import cite, inline
+from teamroom.server.rules.text import cite, cite_name, inline
 from teamroom.tools.danger import Danger, write_command
 from teamroom.tools.tool import Tool
 from teamroom.tools.words.phrases import cite_receipt, count
@@ -23,13 +23,17 @@ def render_redacted(reply: Redacted) -> str:
     """The reply of `redact`."""
     more = f" Continue with after {reply.after}." if reply.after is not None else ""
     more = " The room redacts further entries about it now." if reply.more else more
-    return f"Redacted the content of {count(reply.entries, 'entry')} about {reply.what}{cite_receipt(reply)}.{more}"
+    reports = f"{count(reply.reports, 'report')} and " if reply.reports else ""
+    what = f"{reports}the content of {count(reply.entries, 'entry')} about {reply.what}"
+    return f"Redacted {what}{cite_receipt(reply)}.{more}"
 
 
 def _ask_to_redact(asked: Redact) -> str:
     days = (asked.older_than_seconds or 0) / 86_400
-    what = cite(asked.what) if asked.what else f"everything older than {days:g} days"
-    return f"Redact the content of {what}? This cannot be undone. Reason: {inline(asked.reason)}"
+    what = f"the content of {cite(asked.what) if asked.what else f'everything older than {days:g} days'}"
+    if asked.what is not None and asked.what.startswith("@"):
+        what = f"what runtimes of {cite_name(asked.what)} report"
+    return f"Redact {what}? This cannot be undone. Reason: {inline(asked.reason)}"
 
 
 REDACTING = Danger(
@@ -53,7 +57,8 @@ TOOLS = (
     ),
     Tool(
         REDACT,
-        "Remove the content of a message, a task, an offer or a log entry, or of everything older than an age. "
+        "Remove the content of a message, a task, an offer or a log entry, of everything older than an age, or of "
+        "what a member's runtimes report. "
         "Numbers and hashes stay, and the log still verifies.",
         render_redacted,
         place=240,

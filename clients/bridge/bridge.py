@@ -7,6 +7,7 @@ restarted, it continues the session without its subscriptions: the bridge renews
 
 import contextlib
 import json
+import socket
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ import httpx2
 from teamroom.clients.bridge.frames import Frame, error, refusal_code, refused
 from teamroom.clients.session.connection import CONNECT_SECONDS
 from teamroom.clients.session.failure import Failure, UnprovenError, UnreachableError
+from teamroom.clients.session.lineage import TOLD
 from teamroom.clients.session.place import Place, check_kind, check_member, member_token, origin_of_token
 from teamroom.clients.session.protocol import (
     CONNECTION_CLOSED,
@@ -96,6 +98,7 @@ class Bridge:
         self._write = write
         self._say = say
         self._where = Whereabouts()
+        self._told_at = place.environment.get(TOLD)
         self._token = ""
         self._is_admitted = False
         self._admitting = anyio.Lock()
@@ -269,7 +272,17 @@ class Bridge:
         elif is_answer and "result" in message and self._session is not None and frame.modern_version is None:
             self._session.note(frame)
         await self._write(data if b"\n" not in data and b"\r" not in data else json.dumps(message).encode())
+        if is_answer and frame.method == "tools/list":
+            self._note_told()
         return is_answer
+
+    def _note_told(self) -> None:
+        """Tell a listener that waits for it that the client has the room's tools."""
+        address, self._told_at = self._told_at, None
+        if address is not None:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as listener:
+                listener.setblocking(False)  # it connects at once, or nobody listens
+                listener.connect(address)
 
     # -------------------------------------------------------------- notifications, answers of the client, sessions
 

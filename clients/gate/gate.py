@@ -13,6 +13,8 @@ import os
 import socket
 import sys
 
+from teamroom.clients.session.here import find_runtime
+
 ANSWER_SECONDS = 2.0
 """How long the room may take. Harnesses wait five seconds for a hook."""
 
@@ -22,6 +24,12 @@ INPUT_BYTES = 4_194_304
 ANSWER_BYTES, BLOCK_BYTES = 262_144, 65_536
 
 MARK_CHARACTERS = 64
+
+RUNTIME_CHARACTERS = 100
+"""How much of each thing is told of where the harness runs."""
+
+PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+"""The bytes that stand for themselves in a form."""
 
 NO_RULES, OTHER_RULES = "none", "other"
 """The marks of no rules, and of rules that cannot be read: the room sends them again."""
@@ -106,8 +114,22 @@ def ask(request: Request, said: bytes) -> str:
         request.rules = rules_of(folder, token)
     if not token:
         raise UnreachableError("no token is given: set TEAMROOM_TOKEN, or name the member with --as")
-    mark = kept_mark(request.rules)
-    return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", token.strip(), mark, said)
+    headers = {
+        "Authorization": f"Bearer {token.strip()}",
+        "X-Teamroom-Rules": kept_mark(request.rules),
+        "X-Teamroom-Runtime": where_it_runs(request.format),
+    }
+    return ask_on_socket(folder, host_of(folder), f"/hooks/{request.format}", headers, said)
+
+
+def where_it_runs(harness: str) -> str:
+    """Return where this process runs, and so its harness, as a form that fits into a header."""
+
+    def quoted(value: str) -> str:
+        told = value[:RUNTIME_CHARACTERS].encode(errors="replace")
+        return "".join(chr(byte) if byte in PLAIN else f"%{byte:02X}" for byte in told)
+
+    return "&".join(f"{name}={quoted(value)}" for name, value in find_runtime(harness).items())
 
 
 def token_file(folder: str, name: str) -> str:
@@ -164,14 +186,15 @@ def host_of(folder: str) -> str:
     return found.partition("/")[0]
 
 
-def ask_on_socket(folder: str, host: str, path: str, token: str, mark: str, said: bytes) -> str:
+def ask_on_socket(folder: str, host: str, path: str, headers: dict[str, str], said: bytes) -> str:
     """Ask on the socket in the room's folder. Raises UnreachableError, OSError."""
     status = os.stat(folder)
     if status.st_uid != os.geteuid() or status.st_mode & OTHERS_WRITE:
         raise UnreachableError(f"{folder} {PRIVATE}")
+    given = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
-        f"X-Teamroom-Rules: {mark}\r\nContent-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}\r\n{given}Connection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(said)}\r\n\r\n"
     )
     os.chdir(folder)  # an address of a socket has at most about 100 bytes
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

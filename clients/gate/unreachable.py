@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from teamroom.clients.gate.gate import Request, UnreachableError, kept_mark, rules_beside, rules_of
+from teamroom.clients.gate.gate import Request, UnreachableError, kept_mark, rules_beside, rules_of, where_it_runs
 from teamroom.clients.gate.kept_rules import why_it_waits
 from teamroom.clients.session.connection import Connection
 from teamroom.clients.session.failure import Failure
@@ -29,6 +29,7 @@ def ask_at_address(request: Request, path: str, said: bytes) -> str:
         with Connection(place.endpoint, ANSWER_SECONDS, place.socket_folder) as connection:
             headers = {"Authorization": f"Bearer {held}", "Content-Type": "application/json"}
             headers["X-Teamroom-Rules"] = kept_mark(request.rules)
+            headers["X-Teamroom-Runtime"] = where_it_runs(request.format)
             answer = connection.post(said, headers, path)
     except Failure as failure:
         raise OSError(failure.why) from None

@@ -68,8 +68,8 @@ CRUSH = Harness(
     files=_crush,
     snippet=lambda seat: json.dumps({"mcp": {ENTRY: seat.stdio(type="stdio")}}, indent=2),
     stops=NOT_STOPPED,
-    wakes="Its listener starts a run for each wake; no hook can.",
+    wakes="Its listener starts `crush run` for each wake; no hook can. Nobody has run that with a room yet.",
     notes=(IN_FOLDER,),
-    tried="read in its source, not tried",
+    tried="read in its source, not tried: neither the entry nor `crush run`",
     why="The stdio bridge needs no variable, so two harnesses in one terminal share no token.",
 )

@@ -10,7 +10,6 @@ from teamroom.clients.harnesses.hooks import (
     GATE_SECONDS,
     MILLISECONDS,
     STAYS,
-    UNATTENDED,
     WAIT_SECONDS,
     command_hook,
     gate_command,
@@ -247,10 +246,13 @@ QWEN = Harness(
         "runs, also unattended. Other hooks report when it waits for a permission."
     ),
     wakes=(
-        f"A hook at the end of a turn waits for wakes, and continues the session. {UNATTENDED} Or leave out the hook: "
-        "`teamroom listen --adapter qwen` wakes an open session that rests."
+        f"A hook at the end of a turn waits for wakes, and continues the session. {STAYS.format('acp')} Or leave out "
+        "the hook: `teamroom listen --adapter qwen` wakes an open session that rests."
     ),
-    notes=("For `--adapter qwen`, join with `--unattended`: a session has one listener.",),
+    notes=(
+        "For `--adapter qwen`, join with `--unattended`: a session has one listener.",
+        "For `--adapter acp`, start `qwen --acp --approval-mode default`: else it asks another model about each call.",
+    ),
     why=(
         "Qwen Code holds back the servers of a folder until they are approved. So join writes the user's own file, and "
         "the identity is the same in each folder. `qwen mcp add` drops comments, so join merges the entry itself. "
@@ -301,8 +303,11 @@ VIBE = Harness(
         + " ".join(f"--arg {shlex.quote(word)}" for word in seat.bridge[1:])
     ),
     stops="Its own hook asks the room before every local tool, and unattended it fails closed.",
-    wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {UNATTENDED}",
-    notes=("With `-p`, Vibe needs `--auto-approve` to call the room.",),
+    wakes=f"A hook after a turn waits for wakes, and continues the session up to three times. {STAYS.format('acp')}",
+    notes=(
+        "With `-p`, Vibe needs `--auto-approve` to call the room.",
+        "Its program for `--adapter acp` is `vibe-acp`.",
+    ),
     why=(
         "Vibe keeps one list of servers for its user, so the identity is the same in each folder. Join merges the "
         f"entry itself, so that a leave can restore the file. {NEEDS_NO_VARIABLE}"

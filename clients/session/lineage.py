@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+TOLD = "TEAMROOM_TOLD"
+"""Names a socket, to which the bridge connects once its client has the room's tools."""
+
 MARK = "TEAMROOM_AGENT"
 """The variable that marks what a listener or a watchdog starts. Its value is the member that it starts it for."""
 

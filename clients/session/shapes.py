@@ -736,7 +736,8 @@ class Receipts(Additions):
 class Redacted(Additions):
     """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any.
 
-    `more`: the room redacts further entries about the thing now, page by page.
+    `reports`: how many reports of runtimes did, with a member. `more`: the room redacts further entries about
+    the thing now, page by page.
     """
 
     receipt: int | None
@@ -744,6 +745,7 @@ class Redacted(Additions):
     replayed: str | None
     what: str
     entries: int
+    reports: int
     more: bool
     after: int | None
     next: NotRequired[str]

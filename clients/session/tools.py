@@ -466,8 +466,8 @@ class Tools:
         after: int | None = None,
         request_id: str | None = None,
     ) -> Redacted:
-        """Remove the content of a message, a task, an offer or a log entry, or of everything older than an age.
-        Numbers and hashes stay, and the log still verifies.
+        """Remove the content of a message, a task, an offer or a log entry, of everything older than an age, or
+        of what a member's runtimes report. Numbers and hashes stay, and the log still verifies.
         """
         reply: Redacted = await self.call(
             "redact",

@@ -118,7 +118,10 @@ def redact(
     place: Place,
     reason: NeededReason,
     what: Annotated[
-        str | None, typer.Argument(metavar="WHAT", help="M-7, T-3, O-2, or the number of a log entry.")
+        str | None,
+        typer.Argument(
+            metavar="WHAT", help="M-7, T-3, O-2, the number of a log entry, or @NAME: what its runtimes report."
+        ),
     ] = None,
     older_than: Annotated[
         Span, span("--older-than", help="Redact everything older than this instead, such as 90d.")
@@ -134,9 +137,12 @@ def redact(
         return
     number = done["entries"]
     print(f"{number} {'entry was' if number == 1 else 'entries were'} redacted. The log still verifies.")
+    hidden = done.get("reports", 0)
+    if hidden:
+        print(f"{hidden} {'report' if hidden == 1 else 'reports'} of its runtimes lost the text, and cannot repeat it.")
     if done.get("more"):
         print(f"The room redacts further entries about it now. To see them: {printed('receipts', place.named_options)}")
-    if number:
+    if number or hidden:
         print(f"Earlier backups still contain the content: {plain(str(place.folder / 'backups'))}")
 
 
@@ -146,7 +152,7 @@ def _redact(place: Place, what: str | None, older_than: float | None, reason: st
         if what is not None:
             reply = room.call("redact", what=what, reason=reason)
             receipts = [reply["receipt"]] if reply["receipt"] else []
-            return {"entries": reply["entries"], "receipts": receipts, "more": reply["more"]}
+            return {**{name: reply[name] for name in ("entries", "reports", "more")}, "receipts": receipts}
         entries, receipts, after = 0, [], 0
         end = room.read("teamroom://stream")["cursor"]
         with progress("Redacting") as (report,):

@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
+from teamroom import __version__
 from teamroom.clients.session.failure import FAILED, INTERRUPTED, NOT_AUTHORISED, USAGE, Failure, ungrouped
 from teamroom.clients.session.listening import STALE_CURSOR, ListeningRoom, new_listener
 from teamroom.clients.session.place import Place, agents_token, naming_caller
@@ -24,6 +25,7 @@ from teamroom.clients.session.session import PAUSED_SECONDS
 from teamroom.clients.session.signals import ending_signal
 from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import plain, print_json
+from teamroom.clients.session.whereabouts import Whereabouts
 from teamroom.clients.watchdog.audit import Audit
 from teamroom.clients.watchdog.machine import Machine
 from teamroom.clients.watchdog.repair import Outcome, Repairs
@@ -31,6 +33,9 @@ from teamroom.clients.watchdog.runtimes import Runtime, Runtimes
 from teamroom.clients.watchdog.runtimes import load as load_runtimes
 from teamroom.server.clock import Clock, awake_clock, steady_clock
 from teamroom.server.private import open_private
+
+PROGRAM = "teamroom watch"
+"""What runs for a watchdog, as the roster shows it."""
 
 LOOKS_AT_ONCE = 8
 """How many runtimes are checked at the same time."""
@@ -63,6 +68,7 @@ def watch(place: Place, name: str | None, config: Path, once: bool, verbose: boo
         lambda: place.endpoint,
         token,
         listener,
+        where=Whereabouts(PROGRAM, __version__),
         tell=teller.tell,
         paused_seconds=paused_seconds,
         patience_seconds=0.0 if once else math.inf,

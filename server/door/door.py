@@ -25,6 +25,7 @@ from teamroom.server.door.admission import admit, carry_out, require_permitted, 
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
 from teamroom.server.door.failures import storage_refusal, too_large
+from teamroom.server.door.identities import Identities
 from teamroom.server.door.kept import KeptReplies
 from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps
 from teamroom.server.door.rates import Rates
@@ -35,7 +36,7 @@ from teamroom.server.door.repeats import remember, repeat_of, replay
 from teamroom.server.door.timed import Timed
 from teamroom.server.facts.standing import state_of
 from teamroom.server.facts.steps import Delivery
-from teamroom.server.identity import Caller, token_hash
+from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import UNRECORDED, Refusal
@@ -93,6 +94,7 @@ class Door:
         self._restore_command = restore_command
         self._readiness = Readiness(store)
         self._kept = KeptReplies(store)
+        self._identities = Identities(store)
         self.deliveries = Deliveries()
         self.addresses: Addresses = NoAddresses()
         """Keeps the addresses that calls contain, outside the database."""
@@ -107,7 +109,7 @@ class Door:
 
     async def identify(self, token: str) -> Caller:
         """The caller behind a bearer token. Raises UnauthorisedError; says nothing about why a token fails."""
-        row = await self._store.look_up(lambda tx: tx.one(TokenRow, "token_by_hash", hash=token_hash(token)))
+        row = await self._identities.find(token)
         if row is None or not is_live(row, self._clock()):
             if row is not None and row.state == "killed":
                 raise _killed(row)

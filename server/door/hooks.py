@@ -16,6 +16,7 @@ from teamroom.server.acts.presence.prompts import watch_prompt
 from teamroom.server.clock import Clock
 from teamroom.server.door.door import Door
 from teamroom.server.door.principal import caller_of, find_principal, is_live
+from teamroom.server.door.runtimes import Runtimes
 from teamroom.server.facts.approval import compared, rules_of
 from teamroom.server.facts.member import member_changed
 from teamroom.server.facts.standing import require_active
@@ -24,11 +25,13 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.approvals import ApprovalRule, rules_as_text, rules_matching
 from teamroom.server.rules.hooks import HARNESSES, PROMPTING, Hook, Phase, is_own_tool, read_hook
 from teamroom.server.rules.local_calls import read_call
+from teamroom.server.rules.runtimes import RUNTIME, read_form
 from teamroom.server.rules.text import inline
 from teamroom.server.settings import FixedSettings
 from teamroom.server.store.engine import Transactions
 from teamroom.server.store.rows.members import TokenRow
 from teamroom.server.store.transaction import Reading, Writing
+from teamroom.server.store.words import hidden_text
 
 logger = logging.getLogger("teamroom.hooks")
 
@@ -155,7 +158,7 @@ def write_reports(tx: Writing, reports: Mapping[int, Report]) -> None:
     """Write what harnesses reported."""
     for member, report in reports.items():
         facts = {"format": report.format, "gate_at": report.gate_at, "phase": report.phase, "tool": report.tool}
-        tx.run("note_hook", member=member, at=report.at, **facts)
+        tx.run("note_hook", member=member, at=report.at, hidden=hidden_text(report.tool), **facts)
         if report.phase in PROMPTING:
             watch_prompt(tx, member)
         member_changed(tx, member)
@@ -171,14 +174,20 @@ class Hooks:
         clock: Clock,
         settings: FixedSettings,
         reports: Reports,
-        on_due: Callable[[float], object] = lambda at: None,
+        runtimes: Runtimes,
+        on_due: Callable[[float], object],
     ) -> None:
-        self._store, self._door, self._clock, self._settings, self._reports = store, door, clock, settings, reports
-        self.on_due = on_due
+        self._store, self._door, self._clock, self._settings = store, door, clock, settings
+        self._reports, self._runtimes, self._on_due = reports, runtimes, on_due
 
     async def find_passage(self, token: str) -> Passage | None:
         """Whose hooks have a token, and whether its tools are refused. Raises StorageError."""
         return await self._store.look_up(lambda tx: find_passage(tx, token))
+
+    def hear_runtime(self, passage: Passage, form: bytes) -> None:
+        """Note where the gate that asks says that it runs; b"" for a hook that says nothing of it."""
+        if form:
+            self._runtimes.hear(passage.caller, {RUNTIME: read_form(form)}, None, self._on_due)
 
     async def answer(self, passage: Passage, format_: str, said: Any) -> dict[str, Any]:
         """The answer to a hook in its harness's own form. The room itself refuses its own tools."""
@@ -186,7 +195,7 @@ class Hooks:
         hook = read_hook(harness, said)
         now = self._clock()
         if self._reports.note(passage, format_, hook, now):
-            self.on_due(now + self._settings.presence_write_seconds)
+            self._on_due(now + self._settings.presence_write_seconds)
         stop = passage.stop
         leaves_to_room = stop is None or not stop.is_over or harness.hides_reason
         if not hook.asks or (is_own_tool(hook.tool) and leaves_to_room):

@@ -12,9 +12,9 @@ from typing import Any
 from teamroom.server.acts.presence.two_hosts import tell_of_two_hosts
 from teamroom.server.clock import Clock
 from teamroom.server.facts.member import member_changed
-from teamroom.server.facts.runtimes import RUNTIMES_KEPT, runtimes_of
+from teamroom.server.facts.runtimes import RUNTIMES_KEPT, hide_again, row_of, runtimes_of
 from teamroom.server.identity import Caller
-from teamroom.server.rules.runtimes import CLIENT, Seen, Whereabouts, merge, read_client, read_whereabouts
+from teamroom.server.rules.runtimes import CLIENT, Whereabouts, merge, read_client, read_whereabouts
 from teamroom.server.store.transaction import Writing
 
 WRITTEN_SECONDS = 300.0
@@ -90,7 +90,8 @@ def write_runtimes(tx: Writing, reports: Mapping[int, Sequence[tuple[Whereabouts
 def _write(tx: Writing, member: int, said: Sequence[tuple[Whereabouts, float]]) -> None:
     known = {one.where.host: one for one in runtimes_of(tx, member)}
     before = dict(known)
-    for where, at in sorted(said, key=lambda report: (not report[0].host, report[1])):
+    for heard, at in sorted(said, key=lambda report: (not report[0].host, report[1])):
+        where = hide_again(heard, before.values())
         if not where.host and any(host and one.is_alive(at) for host, one in known.items()):
             continue  # the runtime behind this client says more of itself
         known[where.host] = merge(known.get(where.host), where, at)
@@ -99,16 +100,9 @@ def _write(tx: Writing, member: int, said: Sequence[tuple[Whereabouts, float]]) 
     kept = [one for one in newest if one.where.host or not has_host][:RUNTIMES_KEPT]
     for one in kept:
         if before.get(one.where.host) != one:
-            tx.run("note_runtime", member=member, **_columns(one))
+            tx.run("note_runtime", **row_of(member, one))
     for host in set(before) - {one.where.host for one in kept}:
         tx.run("forget_runtime", member=member, host=host)
     shown = [(one.where, one.is_alive(tx.now)) for one in kept]
     if shown != [(one.where, one.is_alive(tx.now)) for one in before.values()]:
         member_changed(tx, member)
-
-
-def _columns(one: Seen) -> dict[str, Any]:
-    """A runtime as its row."""
-    where = one.where
-    names = {"host": where.host, "folder": where.folder, "harness": where.harness, "version": where.version}
-    return {**names, "branch": where.branch, "revision": where.commit, "since": one.since, "at": one.seen_at}

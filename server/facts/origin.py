@@ -5,7 +5,7 @@ In one room, an id elsewhere belongs to one task for good. A redaction hides the
 
 from teamroom.server.store.rows.tasks import OriginRow
 from teamroom.server.store.transaction import Reading, Writing
-from teamroom.server.store.words import hidden_external
+from teamroom.server.store.words import hidden_text, is_hidden_text
 
 IMPORT = "import"
 """Who completed a task that was already finished elsewhere. No member has this name."""
@@ -13,7 +13,7 @@ IMPORT = "import"
 
 def find_origin(tx: Reading, external: str) -> OriginRow | None:
     """The origin of the task that has this id elsewhere, also if a redaction has hidden the id."""
-    return tx.one(OriginRow, "origin_named", external=external, hidden=hidden_external(external))
+    return tx.one(OriginRow, "origin_named", external=external, hidden=hidden_text(external))
 
 
 def origin_of(tx: Reading, task: int) -> OriginRow | None:
@@ -23,11 +23,11 @@ def origin_of(tx: Reading, task: int) -> OriginRow | None:
 
 def is_hidden(origin: OriginRow) -> bool:
     """Whether a redaction has hidden the id."""
-    return origin.external.startswith(" ")
+    return is_hidden_text(origin.external)
 
 
 def hide_origin(tx: Writing, task: int) -> None:
     """Hide the id that a task has elsewhere, because it is redacted."""
     origin = origin_of(tx, task)
     if origin is not None and not is_hidden(origin):
-        tx.run("hide_origin", task=task, hidden=hidden_external(origin.external))
+        tx.run("hide_origin", task=task, hidden=hidden_text(origin.external))

@@ -111,14 +111,25 @@ def _too_large(limit: int) -> GateRefusal:
     )
 
 
-def replay_body(body: bytes, receive: Receive) -> Receive:
-    """Receive the whole body first, then the further messages of the connection."""
-    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+class ReplayedBody:
+    """Receives the whole body first, then the further messages of the connection, until its request is over."""
 
-    async def replay() -> Message:
-        return first.pop() if first else await receive()
+    __slots__ = ("_is_given", "_receive", "body")
 
-    return replay
+    def __init__(self, body: bytes, receive: Receive) -> None:
+        self.body, self._is_given = body, False
+        self._receive: Receive | None = receive
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        if not self._is_given:
+            self._is_given = True
+            return {"type": "http.request", "body": self.body, "more_body": False}
+        return {"type": "http.disconnect"} if self._receive is None else await self._receive()
+
+    def end(self) -> None:
+        """Let go of the body and of the connection."""
+        self.body, self._receive, self._is_given = b"", None, True
 
 
 def id_of(message: Any) -> int | str | None:

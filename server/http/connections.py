@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from weakref import ReferenceType, ref
 
 from starlette.types import Scope
 
@@ -43,7 +44,7 @@ class Request:
     is_stream: bool
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Connection:
     """One TCP connection. HTTP/1.1 answers one request at a time."""
 
@@ -63,9 +64,18 @@ class Connection:
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
+    @contextmanager
+    def lost_calls(self, left: Callable[[], object]) -> Iterator[None]:
+        """Call a function if the connection is lost in this block."""
+        self.when_lost.add(left)
+        try:
+            yield
+        finally:
+            self.when_lost.discard(left)
 
-_ANSWERED: ContextVar[Connection | None] = ContextVar("answered", default=None)
-"""The connection of the request that is being answered."""
+
+_ANSWERED: ContextVar[ReferenceType[Connection] | None] = ContextVar("answered", default=None)
+"""The connection of the request that is being answered. Tasks that outlive the request do not hold it."""
 
 ByAge = dict[Connection, None]
 """Connections, the one that is idle longest first."""
@@ -119,17 +129,17 @@ class Connections:
 
     def admit(self, scope: Scope, caller: Caller) -> None:
         """A valid token was shown on a request's connection."""
-        if (connection := _connection_of(scope)) is not None:
+        if (connection := connection_of(scope)) is not None:
             self._own(connection, caller)
 
     def has_arrived(self, scope: Scope) -> bool:
         """Whether a request has arrived as a whole, so that nothing of it is waited for."""
-        connection = _connection_of(scope)
+        connection = connection_of(scope)
         return connection is not None and connection.has_arrived
 
     def begin_handshake(self, scope: Scope) -> bool:
         """Note a handshake on a request's connection; returns whether it is the first one there."""
-        connection = _connection_of(scope)
+        connection = connection_of(scope)
         if connection is None or connection.has_shaken_hands:
             return False
         connection.has_shaken_hands = True
@@ -137,7 +147,7 @@ class Connections:
 
     def turn_away(self, scope: Scope) -> None:
         """What the client still sends is not worth waiting for: its connection may be closed for another."""
-        if (connection := _connection_of(scope)) is not None:
+        if (connection := connection_of(scope)) is not None:
             connection.is_checked = False
 
     def _own(self, connection: Connection, caller: Caller) -> None:
@@ -180,11 +190,11 @@ class Connections:
     @contextmanager
     def answering(self, scope: Scope, caller: Caller, is_stream: bool) -> Iterator[None]:
         """Count a caller's request, and note its connection, while it is being answered."""
-        connection = _connection_of(scope)
+        connection = connection_of(scope)
         if connection is not None:
             connection.request = Request(caller, is_stream)
         self._answering[caller.member] += 1
-        answered = _ANSWERED.set(connection)
+        answered = _ANSWERED.set(None if connection is None else ref(connection))
         try:
             yield
         finally:
@@ -199,15 +209,13 @@ class Connections:
     @contextmanager
     def on_lost(self, left: Callable[[], object]) -> Iterator[None]:
         """Call a function if the connection of the request that is being answered is lost in this block."""
-        connection = _ANSWERED.get()
+        answered = _ANSWERED.get()
+        connection = None if answered is None else answered()
         if connection is None:
             yield
             return
-        connection.when_lost.add(left)
-        try:
+        with connection.lost_calls(left):
             yield
-        finally:
-            connection.when_lost.discard(left)
 
     @property
     def answering_now(self) -> int:
@@ -275,7 +283,7 @@ class Connections:
                 _close(connection.transport)
 
 
-def _connection_of(scope: Scope) -> Connection | None:
+def connection_of(scope: Scope) -> Connection | None:
     """What a request came on; None where it came on no connection of this server."""
     connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
     return connection

@@ -18,7 +18,7 @@ from teamroom.server.door.hooks import Hooks, Passage
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge, written_address
 from teamroom.server.health import Health
 from teamroom.server.http.answers import GateRefusal, refuse, send_body, send_json
-from teamroom.server.http.bodies import check_json, id_of, read_body, read_json, replay_body
+from teamroom.server.http.bodies import ReplayedBody, check_json, id_of, read_body, read_json
 from teamroom.server.http.connections import Connections
 from teamroom.server.http.farewell import answer_killed, is_notification
 from teamroom.server.http.strangers import closing
@@ -55,6 +55,9 @@ HOOK_BYTES = 4_194_304
 
 RULES_HEADER = b"x-teamroom-rules"
 """Where the room's own gate says which rules it keeps for when it cannot ask. Others send no such header."""
+
+RUNTIME_HEADER = b"x-teamroom-runtime"
+"""Where it says where it runs."""
 
 READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
@@ -178,6 +181,14 @@ class Gate:
             if refusal.code == "killed" and await self._say_farewell(scope, refusal, message, send):
                 return
             raise
+        try:
+            await self._answer_member(scope, caller, headers, receive, send)
+        finally:
+            _let_connection_go(scope)
+
+    async def _answer_member(
+        self, scope: Scope, caller: Caller, headers: dict[bytes, bytes], receive: Receive, send: Send
+    ) -> None:
         # a request whose body is still arriving is an open call too
         with self._connections.answering(scope, caller, is_stream=scope["method"] == "GET"):
             if scope["method"] == "POST":
@@ -185,7 +196,7 @@ class Gate:
                 body = await read_json(headers, receive, seconds, self._settings.body_bytes, self._settings.json_depth)
                 if body is None:
                     return  # the client left before its request was complete
-                scope[BODY_KEY], receive = body, replay_body(body, receive)
+                scope[BODY_KEY] = receive = ReplayedBody(body, receive)
             with await self._turns.begin(caller.member) as turn:
                 scope[TURN_KEY] = turn
                 if scope["method"] == "GET":
@@ -274,6 +285,7 @@ class Gate:
         if passage.is_known_to_act:
             scope[CALLER_KEY] = passage.caller
             self._connections.admit(scope, passage.caller)
+            self._hooks.hear_runtime(passage, headers.get(RUNTIME_HEADER, b""))
         body = await self._body_of_hook(headers, receive)
         if body is not None:
             answer = await self._hooks.answer(passage, format_, body)
@@ -433,6 +445,13 @@ class Gate:
     def _unavailable(self, error: StorageError) -> GateRefusal:
         refusal = self._door.storage_refusal(error)
         return GateRefusal(429, refusal.code, refusal.why, refusal.fix, [(b"retry-after", b"5")])
+
+
+def _let_connection_go(scope: Scope) -> None:
+    """Keep nothing of a request that is over: a session remembers its last one, whose connection may be closed."""
+    scope["state"] = {}
+    if (body := scope.pop(BODY_KEY, None)) is not None:
+        body.end()
 
 
 def own_addresses(scope: Scope, settings: Settings) -> Collection[str]:

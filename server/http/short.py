@@ -127,7 +127,7 @@ class ShortWay:
         return self._of_session(scope, found) if all(takes) and b"mcp-session-id" in found else None
 
     def _modern(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
-        call = self._read(scope[BODY_KEY], json.loads)
+        call = self._read(scope[BODY_KEY].body, json.loads)
         if call is None or headers.get(b"mcp-method") != METHOD.encode():
             return None
         name, meta = call.params["name"], call.params.get("_meta")
@@ -145,7 +145,7 @@ class ShortWay:
         connection = self._sessions.connection_of(id_, str(scope[CALLER_KEY].member))
         if connection is None or version not in (None, connection.protocol_version.encode()):
             return None
-        call = self._read(scope[BODY_KEY], from_json)
+        call = self._read(scope[BODY_KEY].body, from_json)
         if call is None or not isinstance(meta := call.params.get("_meta", {}), dict) or not _is_plain(meta):
             return None
         self._sessions.note_use(id_)

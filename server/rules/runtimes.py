@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
 from teamroom.server.rules.characters import clean
 from teamroom.server.rules.text import cite
@@ -27,6 +28,9 @@ SHORT, LONG = 64, 100
 """The longest host, folder, harness or version; and the longest branch."""
 
 COMMIT_CHARACTERS = 12
+
+FORM_FIELDS = 16
+"""How many fields a form of the gate has at most."""
 
 _LAST_PART = re.compile(r"[^/\\]*$")
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
@@ -72,6 +76,14 @@ def read_whereabouts(meta: Any) -> Whereabouts | None:
     branch = _text(said, "branch", LONG)
     commit = commit[:COMMIT_CHARACTERS] if _COMMIT.fullmatch(commit) else ""
     return Whereabouts(_last(host), _last(folder), harness, version, branch, commit) if _last(host) else None
+
+
+def read_form(form: bytes) -> dict[str, str]:
+    """What the gate says of where it runs, in a form such as `host=mill&folder=api`; {} if it cannot be read."""
+    try:
+        return dict(parse_qsl(form.decode("ascii"), max_num_fields=FORM_FIELDS))
+    except ValueError:
+        return {}
 
 
 def read_client(client: Any) -> Whereabouts | None:

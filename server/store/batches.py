@@ -4,11 +4,12 @@ If the engine itself ends a batch, each act runs again alone. The writer has the
 """
 
 import asyncio
+import bisect
 import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 from teamroom.server.refusals import Refusal
@@ -26,6 +27,10 @@ from teamroom.server.store.transaction import Connection, Context, Effects, Head
 log = logging.getLogger("teamroom.store")
 
 
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+"""The sizes by which batches are counted."""
+
+
 @dataclass(slots=True)
 class Job:
     """An act in the queue: what to run, what to run instead if that raises, and the outcome."""
@@ -36,6 +41,7 @@ class Job:
     """What the caller waits for. If it was cancelled, the caller has left, and its act does not begin."""
     when_full: bool = False
     turn: Turn = ROOMS_TURN
+    came_at: float = field(default_factory=time.monotonic)
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -75,6 +81,8 @@ class BatchCommitter(ABC):
         self.commits = 0
         self.acts = 0
         """How many acts these commits held."""
+        self.sizes = [0] * (len(BATCH_SIZES) + 1)
+        """How many of these commits held up to so many acts, by `BATCH_SIZES`, and how many held more."""
         self.lock_seconds = 0.0
         """How long transactions took to begin, which is the wait for the room's one lock."""
         self.committed: Head | None = None
@@ -290,6 +298,12 @@ class BatchCommitter(ABC):
         job.error = self._as_storage_error(error)
         if not isinstance(job.error, DiskFullError):  # a full disk is logged once, where the reserve is released
             log.error("the store failed", exc_info=error)
+
+    def _count(self, batch: list[Job]) -> None:
+        """Count a commit."""
+        self.commits += 1
+        self.acts += len(batch)
+        self.sizes[bisect.bisect_left(BATCH_SIZES, len(batch))] += 1
 
     def _write_down(self, batch: list[Job]) -> None:
         """Write outside the database what must be there before anybody is answered."""

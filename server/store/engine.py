@@ -102,7 +102,11 @@ class DamagedError(StorageError):
 
 
 class NewerRoomError(StorageError):
-    """A newer release wrote this room. Raised by `open`, which then has changed nothing."""
+    """A newer release changed what this one uses. Raised by `open`, which then has changed nothing."""
+
+
+class ServersOpenError(StorageError):
+    """This release changes what other servers use, which have the room open. Raised by `open`; nothing was changed."""
 
 
 class TooLargeError(StorageError):
@@ -191,7 +195,8 @@ class Store(Transactions, Protocol):
         `vouch` is asked before anything is changed. If it finds a contradiction, or the engine finds damage, the room
         is opened for reading only: see `damage`.
         `before_migrating` runs if an existing room is to be changed, and may block; nothing is changed if it raises.
-        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError.
+        Nothing stays open if this method raises. Raises StorageError, DiskFullError, DamagedError, NewerRoomError,
+        ServersOpenError.
         """
         ...
 
@@ -235,6 +240,11 @@ class Store(Transactions, Protocol):
     @property
     def acts_committed(self) -> int:
         """How many acts these transactions held."""
+        ...
+
+    @property
+    def batch_sizes(self) -> list[int]:
+        """How many of these transactions held up to so many acts, by `batches.BATCH_SIZES`; the last: how many more."""
         ...
 
     @property

@@ -88,6 +88,11 @@ class CommittingStore:
         return self.committer.acts
 
     @property
+    def batch_sizes(self) -> list[int]:
+        """How many batches held up to so many acts."""
+        return self.committer.sizes
+
+    @property
     def lock_seconds(self) -> float:
         """How long the writer waited for the room's one lock, in all."""
         return self.committer.lock_seconds

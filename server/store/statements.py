@@ -4,7 +4,7 @@ What several statements have in common follows a line `-- part: …`, and takes 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -15,6 +15,9 @@ SHARED = HERE / "sql"
 SQLITE = HERE / "sqlite"
 POSTGRES = HERE / "postgres"
 MIGRATIONS = HERE / "migrations"
+
+EXPANSION = ".expand"
+"""The end of the name of a migration next to which servers of the release before it go on, and can start."""
 
 _NAME = re.compile(r"^-- (?P<kind>name|part): (?P<name>[a-z_]+)$", re.MULTILINE)
 _USE = re.compile(r"^-- use: (?P<name>[a-z_]+)$", re.MULTILINE)
@@ -64,10 +67,18 @@ def known_migrations() -> dict[int, Path]:
     return {int(path.stem.split("_", 1)[0]): path for path in sorted(MIGRATIONS.glob("*.sql"))}
 
 
-def missing_migrations(applied: Collection[int]) -> dict[int, Path]:
-    """The migrations that a database still needs, by number, in order. Raises NewerRoomError."""
+def is_expansion(name: str) -> bool:
+    """Whether a migration only adds what the release before it does not use, as its name promises."""
+    return name.endswith(EXPANSION)
+
+
+def missing_migrations(applied: Mapping[int, str]) -> dict[int, Path]:
+    """The migrations that a database still needs, by number, in order. `applied`: the names of those that it has.
+
+    Raises NewerRoomError if a newer release changed what this one uses.
+    """
     known = known_migrations()
-    if ahead := sorted(set(applied) - set(known)):
+    if ahead := [number for number in sorted(set(applied) - set(known)) if not is_expansion(applied[number])]:
         raise NewerRoomError(
             f"This room was written by a newer Teamroom (migration {ahead[-1]}; this one knows {max(known)}). "
             "Install that release or a later one; nothing was changed."

@@ -18,6 +18,7 @@ WORDS: Mapping[str, tuple[str, ...]] = {
         ),
         ("take_decision",),
     ),
+    "harness.tool": ("hide_tool",),
     "log.detail": ("take_content",),
     "log.summary": ("take_content",),
     "message.summary": ("take_message",),
@@ -40,6 +41,11 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "request.key": ("forget_replies", "take_key"),
     "request.reply": ("forget_replies", "take_reply"),
     "standing.reason": ("take_reason",),
+    "runtime.branch": ("forget_runtime",),
+    "runtime.folder": ("forget_runtime",),
+    "runtime.harness": ("forget_runtime",),
+    "runtime.host": ("forget_runtime",),
+    "runtime.version": ("forget_runtime",),
     "task.blocked_on": ("put_texts", "take_task", "take_finished_task"),
     "task.detail": ("put_texts", "take_task", "take_finished_task"),
     "task.evidence": ("put_texts", "take_task", "take_finished_task"),
@@ -102,13 +108,7 @@ WITHOUT_WORDS: Mapping[str, frozenset[str]] = {
     "what a listener calls itself: digits and small letters": frozenset(
         {"listener.listener", "wake.listener", "presence.verified"}
     ),
-    "what a harness calls its tools: letters, digits and some signs, and no spaces": frozenset({"harness.tool"}),
-    "what runtimes say of where they run: short names, which the next report replaces": frozenset(
-        {
-            *("runtime.host", "runtime.folder", "runtime.harness", "runtime.version", "runtime.branch"),
-            "runtime.revision",
-        }
-    ),
+    "the beginning of a commit's hash": frozenset({"runtime.revision"}),
     "what a redaction keeps: numbers, names and states": frozenset({"kept.part"}),
 }
 """The columns of text that hold no members' words, by the reason."""
@@ -133,6 +133,14 @@ def hidden_key(key: str) -> str:
     return f"id:sha256-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()}"
 
 
-def hidden_external(external: str) -> str:
-    """What stays of a task's id elsewhere once a redaction has hidden it. No id begins with a space."""
-    return f" sha256-{hashlib.sha256(external.encode(errors='surrogatepass')).hexdigest()}"
+def hidden_text(text: str) -> str:
+    """What stays of a task's id elsewhere, or of a report, once a redaction has hidden it. Neither begins with a space.
+
+    The same text is recognised when it is said again.
+    """
+    return f" sha256-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()}"
+
+
+def is_hidden_text(stored: str) -> bool:
+    """Whether a redaction has hidden what was stored."""
+    return stored.startswith(" ")

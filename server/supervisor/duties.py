@@ -10,7 +10,7 @@ from teamroom.server.acts.messages.older import INDEX, index_older
 from teamroom.server.acts.presence.prompts import PROMPT, tell_of_prompt
 from teamroom.server.acts.presence.trouble import watch
 from teamroom.server.acts.presence.wakes import look_at_wakes
-from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, forget_claims, redact_more
+from teamroom.server.acts.receipts.redact import FORGET_CLAIMS, OF_MEMBER, forget_claims, redact_more
 from teamroom.server.acts.receipts.redact import NAMES as REDACTIONS
 from teamroom.server.acts.receipts.retention import retain
 from teamroom.server.acts.reminders.reminders import remind
@@ -51,7 +51,7 @@ DUTIES: Mapping[str, Duty] = {
     INDEX: index_older,
     RETENTION: retain,
     WAKES: look_at_wakes,
-    **dict.fromkeys(REDACTIONS, redact_more),
+    **dict.fromkeys((*REDACTIONS, OF_MEMBER), redact_more),
     **dict.fromkeys(WAITABLE, lift_more),
     **dict.fromkeys(RULES, remind),
 }

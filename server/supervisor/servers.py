@@ -32,8 +32,19 @@ LEASE_SECONDS = 3.5
 SERVERS = 64
 """How many other servers a server looks at."""
 
+NAME_BYTES = 60
+"""How much of a server's name is the machine's: as much as names of machines mostly have."""
+
+MARK_CHARACTERS = 8
+"""How much of a server's random mark is in its name."""
+
 FORGOTTEN_SECONDS = 3600.0
 """How long the row of a server stays that ended without a word."""
+
+
+def name_of_server(host: str, port: int, mark: str) -> str:
+    """The name of a server, as the doctor shows it: where it runs, and what tells it from earlier ones there."""
+    return f"{host[:NAME_BYTES]}:{port}/{mark[:MARK_CHARACTERS]}"
 
 
 class Sign(NamedTuple):
@@ -65,6 +76,11 @@ class Servers:
     def does(self, duty: str) -> bool:
         """Whether this server does a duty now."""
         return not self.is_shared or (duty in self._held and self._steady() < self._until)
+
+    @property
+    def name(self) -> str:
+        """The name under which this server holds its leases."""
+        return self._mark
 
     def listens_elsewhere(self, member: int) -> bool:
         """Whether a member listens on another server, as of about a second ago."""

@@ -1,133 +1,67 @@
-"""What calls cost, next to a no-op on the bare SDK in the same run, and how that grows; written into the docs.
+"""Everything that the room is measured by, against its floors in one run; written into the docs.
 
-python -m tests.bench [--rounds N] [--entries N …] [--into FOLDER]. Writes `benchmarks.json`, and `benchmarks.md` with
-the same figures as tables and a chart. The other benchmarks run alone: `python -m tests.bench.NAME`.
+python -m tests.bench [--only PART …] [--without PART …] [--into FOLDER] [--rounds N] [--quick]. Writes
+`benchmarks.json`, and `benchmarks.md` with the same figures as tables and charts. A part that is left out stays there
+as it was. Exits with 1 if a figure is not as good as it must be. Other benchmarks: `python -m tests.bench.NAME`.
 """
 
 import argparse
-import asyncio
-import json
-import os
-import platform
-import sqlite3
-import tempfile
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
-from typing import Any
 
-from tests.bench import costs, growth
+from rich.console import Console
 
-DOCS = costs.ROOT / "docs"
-BAR_CHARACTERS = 40
+from tests.bench import report
+from tests.bench.costs import ROOT
+from tests.bench.figure import Part
+from tests.bench.parts import PARTS, Asked, machine, measured
 
-PAGE = """# Benchmarks
-
-How much CPU a call costs the server, and how that grows. The command `python -m tests.bench` writes this page and
-[the same figures as JSON](benchmarks.json). `make bench` runs the other benchmarks.
-
-## What a call costs
-Sixteen callers call at once. CPU per call counts all threads of the server. The no-op is a tool that does nothing, on
-the bare SDK, measured in the same rounds. The share is the no-op's CPU over the call's, so 1.00 is as cheap as a call
-that does nothing. Clients of 2026-07-28 are compared with an SDK that answers with one JSON body. Clients of 2025-06-18
-are compared with the SDK's own sessions and event streams. Each figure is a median. Acts are durable: SQLite syncs
-before it answers.
-
-{shares}
-
-## How the cost grows
-The room has a thousand members and ten thousand tasks, and its log grows. These calls are made at its door, without the
-wire. Growth is the cost with the longest log over the cost with the shortest; {bound:g} or less counts as flat.
-
-{growth}
-
-```text
-{chart}
-```
-
-Measured on {machine}.
-"""
+QUICK = Asked(
+    rounds=2, entries=(1_000, 10_000), members=(10, 100), listeners=(10, 50), day_seconds=10.0, messages=10_000
+)
+"""Enough to see whether everything runs. Its figures mean little."""
 
 
-def figures_of(versions: Sequence[costs.Version], names: Sequence[str]) -> list[dict[str, Any]]:
-    """The figures of each call in each protocol."""
-    found = []
-    for era in costs.ERAS:
-        no_op, room = (version for version in versions if version.era == era)
-        for name in names:
-            share = costs.share_of(room.costs[name], no_op.costs[name])
-            cpu, floor = median(room.costs[name]), median(no_op.costs[name])
-            figure = {"call": name, "protocol": era, "engine": "SQLite", "cpu_us": round(cpu), "no_op_us": round(floor)}
-            found.append(figure | {"share": round(share, 2), "target": costs.TARGETS[name]})
-    return found
-
-
-def table_of_shares(figures: Sequence[dict[str, Any]]) -> Iterator[str]:
-    """The figures as a table, a line for each call and protocol."""
-    yield "| call | protocol | CPU per call | no-op | share | target |"
-    yield "|---|---|---|---|---|---|"
-    for one in figures:
-        verdict = "reached" if one["share"] >= one["target"] else "missed"
-        yield (
-            f"| `{one['call']}` | {one['protocol']} | {one['cpu_us']:,} µs | {one['no_op_us']:,} µs | "
-            f"{one['share']:.2f} | {one['target']:.2f} {verdict} |"
-        )
-
-
-def table_of_growth(grown: growth.Costs) -> Iterator[str]:
-    """How the cost of each call grows, as a table."""
-    sizes = sorted(next(iter(grown.values())))
-    yield f"| call | {' | '.join(f'{size:,} entries' for size in sizes)} | growth |"
-    yield "|---|" + "---|" * (len(sizes) + 1)
-    for name, by_size in grown.items():
-        shown = " | ".join(f"{by_size[size]:,.0f} µs" for size in sizes)
-        yield f"| `{name}` | {shown} | {growth.growth_of(by_size):.2f} |"
-
-
-def chart_of_growth(grown: growth.Costs) -> Iterator[str]:
-    """A bar for each call and size; the longest is the most that any call costs."""
-    most = max(cost for by_size in grown.values() for cost in by_size.values())
-    for name, by_size in grown.items():
-        for size, cost in sorted(by_size.items()):
-            bar = "█" * max(1, round(cost / most * BAR_CHARACTERS))
-            yield f"{name if size == min(by_size) else '':20} {size:>9,} {bar} {cost:,.0f} µs"
-
-
-def machine() -> str:
-    """What the figures were measured on, in words."""
-    return (
-        f"{os.cpu_count()} cores of {platform.machine()}, {platform.system()}, Python {platform.python_version()}, "
-        f"SQLite {sqlite3.sqlite_version}"
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The options. Exits with 2 if they cannot be understood."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS), metavar="PART")
+    parser.add_argument("--without", nargs="+", choices=list(PARTS), default=[], metavar="PART")
+    parser.add_argument("--into", type=Path, default=ROOT / "docs", metavar="FOLDER")
+    parser.add_argument("--rounds", type=int, default=Asked().rounds, help="how often each call is measured")
+    parser.add_argument("--quick", action="store_true", help="only see whether everything runs; --into is needed")
+    given = parser.parse_args(words)
+    if given.quick and given.into == ROOT / "docs":
+        parser.error("--quick measures too little for the docs: name another folder with --into")
+    return given
 
 
 def main() -> None:
-    """Measure everything, and write the files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=costs.ROUNDS)
-    parser.add_argument("--entries", type=int, nargs="+", default=list(growth.ENTRIES))
-    parser.add_argument("--into", type=Path, default=DOCS, metavar="FOLDER")
-    given = parser.parse_args()
-    versions = costs.run(list(costs.TARGETS), given.rounds)
-    costs.show(versions, list(costs.TARGETS))
-    with tempfile.TemporaryDirectory() as folder:
-        grown = asyncio.run(growth.measure(Path(folder) / "room", tuple(given.entries)))
-    growth.show(grown)
-    write(given.into, figures_of(versions, list(costs.TARGETS)), grown)
+    """Measure part after part, and write the files after each, so that an interrupted run keeps what it has.
 
-
-def write(into: Path, figures: list[dict[str, Any]], grown: growth.Costs) -> None:
-    """Write the figures as JSON, and as a page."""
-    found = {"machine": machine(), "calls": figures, "growth_us": grown}
-    (into / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    page = PAGE.format(
-        shares="\n".join(table_of_shares(figures)),
-        growth="\n".join(table_of_growth(grown)),
-        chart="\n".join(chart_of_growth(grown)),
-        bound=growth.BOUND,
-        machine=machine(),
-    )
-    (into / "benchmarks.md").write_text(page, encoding="utf-8")
+    A part that fails is left out, and the next one goes on.
+    """
+    given = parsed(sys.argv[1:])
+    names = [name for name in PARTS if name in given.only and name not in given.without]
+    console, found = Console(stderr=True), dict[str, Part]()
+    asked = QUICK if given.quick else Asked(rounds=given.rounds)
+    for number, name in enumerate(names, 1):
+        console.rule(f"{number} of {len(names)}: {name}")
+        try:
+            found[name] = measured(name, asked)
+        except Exception:
+            console.print_exception()
+            continue
+        report.write(given.into, machine(), found)
+    missed = [f"{name}: {one}" for name, part in found.items() for one in part.missed]
+    missed += [f"{name}: not measured" for name in names if name not in found]
+    for one in missed:
+        console.print(f"missed: {one}", style="bold", markup=False)
+    console.print(f"{given.into / report.PAGE} is written, and {report.JSON}; missed: {len(missed)}")
+    sys.exit(bool(missed))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The floors that the room is measured against, on its own uvicorn settings: a no-op on the bare SDK, and bare SSE.
 
-python -m tests.bench.floor {high,sessions,low,sse}: `high` is the SDK's `MCPServer` with a typed tool, as most servers
-are written, with one JSON body for each call; `sessions` is the same with the SDK's defaults, which older clients meet.
-`low` is the low-level `Server`, without schema generation, validation or telemetry. `sse` only writes lines into open
-streams. Prints its port.
+python -m tests.bench.floor {high,sessions,low,sse,told}: `high` is the SDK's `MCPServer` with a typed tool, as most
+servers are written, with one JSON body for each call; `sessions` is the same with the SDK's defaults, which older
+clients meet. `low` is the low-level `Server`, without schema generation, validation or telemetry. `sse` only writes
+lines into open streams. `told` is `high` with a tool that does the same: asked as the room is asked, but nothing is
+kept. Prints its port.
 """
 
 import asyncio
@@ -69,20 +70,48 @@ def low() -> Starlette:
 
 def sse() -> Starlette:
     """Streams by number, and a way to write a number into one of them."""
-    streams: dict[str, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
-
-    async def lines(queue: "asyncio.Queue[str]") -> AsyncIterator[str]:
-        while True:
-            yield f"data: number {await queue.get()}\n\n"
-
-    async def listen(request: Request) -> Response:
-        return StreamingResponse(lines(streams[request.path_params["name"]]), media_type="text/event-stream")
+    streams = Streams()
 
     async def tell(request: Request) -> Response:
-        streams[request.path_params["name"]].put_nowait(request.path_params["number"])
+        streams.tell(request.path_params["name"], request.path_params["number"])
         return Response()
 
-    return Starlette(routes=[Route("/listen/{name}", listen), Route("/tell/{name}/{number}", tell, methods=["POST"])])
+    return Starlette(routes=[streams.route, Route("/tell/{name}/{number}", tell, methods=["POST"])])
+
+
+def told() -> Starlette:
+    """The same streams, and a tool that writes a number into one of them."""
+    streams, server = Streams(), MCPServer("told")
+
+    @server.tool()
+    async def tell(name: str, number: int) -> str:
+        """Tell one of those that listen."""
+        streams.tell(name, str(number))
+        return "ok"
+
+    app = server.streamable_http_app(stateless_http=True, json_response=True)
+    app.router.routes.append(streams.route)
+    return app
+
+
+class Streams:
+    """Open streams of bare SSE, by name."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
+        self.route = Route("/listen/{name}", self._listen)
+
+    def tell(self, name: str, number: str) -> None:
+        """Write a number into a stream."""
+        self._queues[name].put_nowait(number)
+
+    async def _listen(self, request: Request) -> Response:
+        lines = self._lines(self._queues[request.path_params["name"]])
+        return StreamingResponse(lines, media_type="text/event-stream")
+
+    async def _lines(self, queue: "asyncio.Queue[str]") -> AsyncIterator[str]:
+        while True:
+            yield f"data: number {await queue.get()}\n\n"
 
 
 async def serve(kind: str) -> None:
@@ -90,7 +119,7 @@ async def serve(kind: str) -> None:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
-    app = {"high": high, "sessions": sessions, "low": low, "sse": sse}[kind]()
+    app = {"high": high, "sessions": sessions, "low": low, "sse": sse, "told": told}[kind]()
     config = uvicorn.Config(
         app,
         http="httptools",

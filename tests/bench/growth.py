@@ -1,20 +1,25 @@
-"""What a call costs as the log grows, from ten thousand entries to a million: flat, if an index leads to all it needs.
+"""What a call costs as the log or the roster grows: flat, if an index leads to all it needs.
 
-python -m tests.bench.growth [ENTRIES …]. Fills a room of a thousand members and ten thousand tasks without the wire,
-and makes each call at the room's own door: the CPU of all threads, the median of some rounds.
+python -m tests.bench.growth [--entries N …] [--members N …]. Fills rooms without the wire, and makes each call at the
+room's own door: the CPU of all threads, the median of some rounds. One room has a thousand members and ten thousand
+tasks, and its log grows; the other rooms have ten thousand entries and more and more members.
 """
 
+import argparse
 import asyncio
 import itertools
-import sys
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from rich.console import Console
+from rich.progress import track
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -26,38 +31,75 @@ from teamroom.tools.serve import TOOLS
 from tests.bench.ticks import Size, furnish, grow, supervised
 
 ENTRIES = (10_000, 100_000, 1_000_000)
+MEMBERS = (10, 100, 1_000, 10_000)
 SIZE = Size(members=1_000, tasks=10_000)
+MEMBERS_TASKS = 1_000
+"""The tasks of the rooms with more and more members."""
+
 ROUNDS, CALLS = 7, 40
 BOUND = 1.2
 """How many times as much a call may cost with the longest log."""
 
 Costs = dict[str, dict[int, float]]
-"""By call and entries, in µs of CPU."""
+"""By call and size, in µs of CPU."""
 
-TIMED: dict[str, Callable[[int], dict[str, Any]]] = {
-    "heartbeat": lambda number: {},
-    "check_in": lambda number: {},
-    "post_message": lambda number: {"text": f"number {number}"},
-    "post_message to one": lambda number: {"text": f"number {number}", "to": ["m1"]},
-    "create_task": lambda number: {"title": f"task {number}"},
-    "read_board": lambda number: {"after": f"T-{1 + number % SIZE.tasks}"},
-    "read_messages": lambda number: {"limit": 50, "after": 0 if number % 2 else 1},
-    "who": lambda number: {"name": f"m{1 + number % SIZE.members}"},
+TIMED: dict[str, Callable[[int, Size], dict[str, Any]]] = {
+    "heartbeat": lambda number, size: {},
+    "check_in": lambda number, size: {},
+    "post_message": lambda number, size: {"text": f"number {number}"},
+    "post_message to one": lambda number, size: {"text": f"number {number}", "to": ["m1"]},
+    "create_task": lambda number, size: {"title": f"task {number}"},
+    "read_board": lambda number, size: {"after": f"T-{1 + number % size.tasks}"},
+    "read_messages": lambda number, size: {"limit": 50, "after": 0 if number % 2 else 1},
+    "who": lambda number, size: {"name": f"m{1 + number % size.members}"},
 }
 
 
-async def measure(folder: Path, sizes: tuple[int, ...]) -> Costs:
-    """The cost of each call at each size, the same room growing."""
-    await furnish(folder, SIZE)
-    costs: Costs = {name: {} for name in TIMED}
-    numbers = itertools.count(1)
+@dataclass
+class Grown:
+    """A room that has grown to a size, open, with a caller."""
+
+    size: Size
+    door: Door
+    caller: Caller
+
+
+async def measure_entries(folder: Path, sizes: Sequence[int]) -> Costs:
+    """The cost of each call for each length of the log, each in a copy of one room."""
+    await furnish(folder / "room", SIZE)
+    places = {}
     for entries in sizes:
-        grow(folder, SIZE, entries)
-        async with supervised(folder) as (_, door):
-            caller = await _agent(door, folder, f"agent{entries}")
-            for name in (*TIMED, *TIMED):  # the first time warms up
-                costs[name][entries] = await _cost(door, caller, name, numbers)
-    return costs
+        grow(folder / "room", SIZE, entries)
+        places[entries] = folder / f"{entries}", SIZE
+        shutil.copytree(folder / "room", places[entries][0])
+    return await measure(places)
+
+
+async def measure_members(folder: Path, sizes: Sequence[int]) -> Costs:
+    """The cost of each call for each number of members, each in a room of its own."""
+    places = {}
+    for members in sizes:
+        places[members] = folder / f"{members}", Size(members, MEMBERS_TASKS)
+        await furnish(*places[members])
+        grow(*places[members], ENTRIES[0])
+    return await measure(places)
+
+
+async def measure(places: Mapping[int, tuple[Path, Size]]) -> Costs:
+    """The cost of each call in each of some rooms, which take turns: so a noisy machine disturbs all alike."""
+    async with AsyncExitStack() as stack:
+        rooms = {}
+        for number, (folder, size) in places.items():
+            _, door = await stack.enter_async_context(supervised(folder))
+            rooms[number] = Grown(size, door, await _agent(door, folder, "caller"))
+        found: dict[str, dict[int, list[float]]] = {name: {number: [] for number in rooms} for name in TIMED}
+        numbers = itertools.count(1)
+        for turn in track(range(-1, ROUNDS), "Calling in all rooms", transient=True):
+            for name, (number, room) in itertools.product(TIMED, rooms.items()):
+                cost = await _cost(room, name, numbers)
+                if turn >= 0:
+                    found[name][number].append(cost)
+    return {name: {number: median(each) for number, each in costs.items()} for name, costs in found.items()}
 
 
 async def _agent(door: Door, folder: Path, name: str) -> Caller:
@@ -68,16 +110,15 @@ async def _agent(door: Door, folder: Path, name: str) -> Caller:
     return await door.identify(made.token)
 
 
-async def _cost(door: Door, caller: Caller, name: str, numbers: Iterator[int]) -> float:
+async def _cost(room: Grown, name: str, numbers: Iterator[int]) -> float:
+    """What one call costs, of some."""
     does: Any = TOOLS[name.split()[0]].does
-    found = []
-    for _ in range(ROUNDS + 1):
-        calls = [does.arguments.model_validate(TIMED[name](number)) for number in itertools.islice(numbers, CALLS)]
-        begun = time.process_time()
-        for arguments in calls:
-            await (door.act if isinstance(does, Act) else door.read)(caller, does, arguments)
-        found.append((time.process_time() - begun) / CALLS * 1e6)
-    return median(found[1:])
+    given = (TIMED[name](number, room.size) for number in itertools.islice(numbers, CALLS))
+    calls = [does.arguments.model_validate(arguments) for arguments in given]
+    begun = time.process_time()
+    for arguments in calls:
+        await (room.door.act if isinstance(does, Act) else room.door.read)(room.caller, does, arguments)
+    return (time.process_time() - begun) / CALLS * 1e6
 
 
 def growth_of(costs: dict[int, float]) -> float:
@@ -85,10 +126,10 @@ def growth_of(costs: dict[int, float]) -> float:
     return costs[max(costs)] / costs[min(costs)]
 
 
-def show(costs: Costs) -> None:
+def show(costs: Costs, what: str) -> None:
     """Print and draw how each cost grows."""
     sizes = sorted(next(iter(costs.values())))
-    table = Table("call", *(f"{size:,}" for size in sizes), "growth", "", title="µs of CPU, by log entries", box=None)
+    table = Table("call", *(f"{size:,}" for size in sizes), "growth", "", title=f"µs of CPU, by {what}", box=None)
     for name, by_size in costs.items():
         growth = growth_of(by_size)
         verdict = "flat" if growth <= BOUND else "GROWS"
@@ -97,10 +138,20 @@ def show(costs: Costs) -> None:
     Console().print(table)
 
 
+def run(measure_: Callable[[Path, Sequence[int]], Coroutine[Any, Any, Costs]], sizes: Sequence[int]) -> Costs:
+    """What calls cost at some sizes."""
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(measure_(Path(folder), sizes))
+
+
 def main() -> None:
     """Fill, measure, draw."""
-    with tempfile.TemporaryDirectory() as folder:
-        show(asyncio.run(measure(Path(folder) / "room", tuple(map(int, sys.argv[1:])) or ENTRIES)))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--entries", type=int, nargs="+", default=list(ENTRIES))
+    parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
+    given = parser.parse_args()
+    show(run(measure_entries, given.entries), "log entries")
+    show(run(measure_members, given.members), "members")
 
 
 if __name__ == "__main__":

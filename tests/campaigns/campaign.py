@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import atexit
 import contextlib
 import logging
 import os
@@ -18,8 +19,12 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.support import postgres
+
 PROGRESS_AFTER_SECONDS = 2.0
 FAULTS_PRINTED = 10
+
+ENGINES = ("sqlite", "postgres")
 
 Advance = Callable[[], None]
 
@@ -44,12 +49,17 @@ class Campaign(Protocol):
         ...
 
 
-def command(name: str, words: str, default: int, campaign: Campaign) -> None:
-    """Run a campaign from a shell. Exits with 1 when it found a fault, or when its twin's was not found."""
+def command(name: str, words: str, default: int, campaign: Campaign, on_both_engines: bool = False) -> None:
+    """Run a campaign from a shell. Exits with 1 when it found a fault, or when its twin's was not found.
+
+    `on_both_engines`: it can run on a room in PostgreSQL, which is one whose data folder names a database.
+    """
     parser = argparse.ArgumentParser(prog=f"python -m tests.campaigns.{name}", description=words)
     parser.add_argument("number", type=int, nargs="?", default=default, help=f"default {default}")
     parser.add_argument("--seed", type=int, default=None, help="repeats a run's random choices; default: a new one")
     parser.add_argument("--twin", action="store_true", help="build the fault in, to see that it is found")
+    if on_both_engines:
+        parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="what keeps the room; default: sqlite")
     given = parser.parse_args()
     seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
     for variable in [key for key in os.environ if key.startswith("TEAMROOM_") and not key.startswith("TEAMROOM_TEST_")]:
@@ -58,8 +68,13 @@ def command(name: str, words: str, default: int, campaign: Campaign) -> None:
         logging.disable(logging.CRITICAL)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, progress(name, given.number) as advance:
-        run = campaign(Path(folder) / "room", given.number, seed=seed, twin=given.twin, advance=advance)
-        outcome = asyncio.run(_awaited(run))
+        place = Path(folder) / "room"
+        if on_both_engines and given.engine == "postgres":
+            atexit.register(postgres.drop_all)
+            postgres.keep_in_database(place)
+        run = campaign(place, given.number, seed=seed, twin=given.twin, advance=advance)
+        with postgres.patience() if postgres.is_in_database(place) else contextlib.nullcontext():
+            outcome = asyncio.run(_awaited(run))
     _print(name, given.number, seed, given.twin, time.perf_counter() - started, outcome)
     sys.exit(bool(outcome.faults) != given.twin)
 

@@ -6,17 +6,17 @@ the room remembers in the act's own transaction, so that afterwards each is know
 the whole database is checked: every entry of the log has all its effects, the counters agree, the chain
 verifies, no transaction is open, and the room still acts.
 
-The twin gives the same acts one shared aiosqlite connection, statement by statement.
+The twin gives the same acts one shared connection, statement by statement: aiosqlite's, or one to PostgreSQL.
 """
 
 import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from unittest.mock import patch
 
 import aiosqlite
@@ -26,13 +26,16 @@ import anyio.to_thread
 
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.refusals import Refusal
-from teamroom.server.store.engine import Recover, Work
-from teamroom.server.store.sqlite.store import SqliteStore
+from teamroom.server.store.engine import BusyError, Recover, Work
+from teamroom.server.store.postgres.connect import connect_writer
+from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.store import PostgresStore
 from teamroom.server.store.transaction import Context, Head, Writing
 from teamroom.tools.serve import TOOLS
 from tests.campaigns.campaign import Advance, Outcome, command, quantile, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows, write_lock_is_free
 from tests.campaigns.load import Caller, SessionCaller
+from tests.support.engines import engine_of
 from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, running_room
@@ -70,7 +73,8 @@ async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, 
     ends: Counter[str] = Counter()
     names = [f"agent-{n}" for n in range(AGENTS)]
     at_once = TWIN_AT_ONCE if twin else AT_ONCE
-    async with running_room(folder, presence_write_seconds=0, wip_cap=100, hop_limit=50, **LIMITLESS) as room:
+    settings = {"presence_write_seconds": 0, "wip_cap": 100, "hop_limit": 50, **LIMITLESS}
+    async with running_room(folder, choose_engine=engine_of(folder).choose, **settings) as room:
         await _furnish(room, names)
         async with shared_connection(room.room.store) if twin else contextlib.nullcontext():
             with logged() as log:
@@ -232,6 +236,8 @@ async def _cancel_task(room: RunningRoom, request_id: str, choice: Choice, delay
             end = "answered first"
         except Refusal as refusal:
             end = f"refused ({refusal.code})"
+        except BusyError:  # the look at the token, which the gate answers
+            end = "refused (busy)"
         except Exception as error:
             end = f"broken ({type(error).__name__})"
 
@@ -294,14 +300,62 @@ class Rows:
         return self.found
 
 
+class Shared(Protocol):
+    """One connection for all who write, each of whose methods is a coroutine."""
+
+    async def execute(self, sql: str, parameters: Any) -> Rows: ...
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+
+class SharedFile:
+    """A connection of aiosqlite, which begins a transaction by itself."""
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self._connection = connection
+        self.commit, self.rollback = connection.commit, connection.rollback
+
+    async def execute(self, sql: str, parameters: Any) -> Rows:
+        """One statement."""
+        async with self._connection.execute(sql, parameters) as cursor:
+            return Rows(list(await cursor.fetchall()), cursor.rowcount, cursor.description)
+
+
+class SharedSession:
+    """A connection to PostgreSQL, which begins a transaction with the first statement after the end of the last one."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def execute(self, sql: str, parameters: Any) -> Rows:
+        """One statement."""
+        return await asyncio.to_thread(self._execute, sql, parameters)
+
+    def _execute(self, sql: str, parameters: Any) -> Rows:
+        if not self._session.is_in_transaction:
+            self._session.script("begin")
+        found = self._session.execute(sql, parameters)
+        return Rows(found.fetchall(), found.rowcount, found.description)
+
+    async def commit(self) -> None:
+        """End the transaction."""
+        await asyncio.to_thread(self._session.script, "commit")
+
+    async def rollback(self) -> None:
+        """Undo it."""
+        await asyncio.to_thread(self._session.script, "rollback")
+
+
 class SharedConnection:
-    """The naive store: one aiosqlite connection for all who write, a wait at each statement, commit at the end.
+    """The naive store: one connection for all who write, a wait at each statement, commit at the end.
 
     The acts are functions, so each runs on a thread, and each of its statements waits for the event loop; there a
     cancelled call ends between two statements, as a coroutine does.
     """
 
-    def __init__(self, connection: aiosqlite.Connection, context: Context) -> None:
+    def __init__(self, connection: Shared, context: Context) -> None:
         self._connection = connection
         self._context = context
         self._turn = asyncio.Lock()
@@ -318,8 +372,8 @@ class SharedConnection:
 
     async def _run(self, work: Callable[[Writing], Any]) -> tuple[Any, int]:
         statements = self._context.statements
-        async with self._connection.execute(statements["lock_head"]) as cursor:
-            head = Head(**(await cursor.fetchone() or {}))
+        found = await self._connection.execute(statements["lock_head"], {})
+        head = Head(*found.fetchone())
         tx = Writing(self, self._context, head)
 
         def to_its_end() -> Any:
@@ -328,29 +382,31 @@ class SharedConnection:
             return result
 
         result = await anyio.to_thread.run_sync(to_its_end, abandon_on_cancel=True)
-        await self._connection.execute(statements["save_head"], asdict(head))
+        await self._connection.execute(statements["save_head"], head.values())
         await self._connection.commit()
         return result, head.seq
 
     def execute(self, sql: str, parameters: Any, /) -> Rows:
         """One statement of an act."""
         anyio.from_thread.check_cancelled()
-        return anyio.from_thread.run(self._execute, sql, parameters)
-
-    async def _execute(self, sql: str, parameters: Any) -> Rows:
-        async with self._connection.execute(sql, parameters) as cursor:
-            return Rows(list(await cursor.fetchall()), cursor.rowcount, cursor.description)
+        return anyio.from_thread.run(self._connection.execute, sql, parameters)
 
 
 @contextlib.asynccontextmanager
-async def shared_connection(store: SqliteStore) -> Any:
+async def shared_connection(store: Any) -> AsyncIterator[None]:
     """Let the room write through one shared connection."""
-    async with aiosqlite.connect(store.path) as connection:
-        connection.row_factory = aiosqlite.Row
-        shared = SharedConnection(connection, store.context)
-        with patch.object(store, "write", shared.write):
+    async with contextlib.AsyncExitStack() as stack:
+        shared: Shared
+        if isinstance(store, PostgresStore):
+            session = await asyncio.to_thread(connect_writer, store.address, SETTLE_SECONDS)
+            shared = SharedSession(stack.enter_context(contextlib.closing(session)))
+        else:
+            connection = await stack.enter_async_context(aiosqlite.connect(store.path))
+            connection.row_factory = aiosqlite.Row
+            shared = SharedFile(connection)
+        with patch.object(store, "write", SharedConnection(shared, store.context).write):
             yield
 
 
 if __name__ == "__main__":
-    command("cancels", "NUMBER calls cancelled at random points: no half act", 10_000, campaign)
+    command("cancels", "NUMBER calls cancelled at random points: no half act", 10_000, campaign, on_both_engines=True)

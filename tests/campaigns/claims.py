@@ -27,6 +27,7 @@ from teamroom.server.store.engine import Store
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, rows
 from tests.campaigns.load import Called, Caller
+from tests.support.engines import engine_of
 from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import room_in_thread
 
@@ -48,7 +49,7 @@ async def campaign(
     outcome = Outcome({"claimers": claimers, "tasks": number})
     winners: dict[int, str] = {}
     with (
-        room_in_thread(folder, **LIMITLESS) as room,
+        room_in_thread(folder, choose_engine=engine_of(folder).choose, **LIMITLESS) as room,
         in_two_steps(room.running.room.store) if twin else contextlib.nullcontext(),
     ):
         room.enroll(*names)
@@ -143,4 +144,4 @@ def in_two_steps(store: Store) -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    command("claims", f"{CLAIMERS} claimers on NUMBER tasks: one winner each", 200, campaign)
+    command("claims", f"{CLAIMERS} claimers on NUMBER tasks: one winner each", 200, campaign, on_both_engines=True)

@@ -20,6 +20,7 @@ from tests.campaigns.load import Caller
 from tests.campaigns.loads import Target, furnish, loading
 from tests.campaigns.process import Server, enroll, serving
 from tests.campaigns.switch import RATES
+from tests.support.postgres import is_in_database, keep_in_database
 
 OTHERS = 8
 CALLERS = 60
@@ -58,7 +59,10 @@ async def campaign(
 ) -> Outcome:
     """`number` rounds."""
     seen, dice = Seen(), random.Random(seed)
-    with _room(folder, twin) as server, _room(folder.with_name("second"), twin) as second:
+    other = folder.with_name("second")
+    if is_in_database(folder):
+        keep_in_database(other)
+    with _room(folder, twin) as server, _room(other, twin) as second:
         owners = [await _open(server), await _open(second)]
         others = await enroll(owners[0], [f"other{index}" for index in range(OTHERS)])
         for owner in owners:
@@ -113,4 +117,10 @@ async def _work(other: Caller, times: list[float], end: float) -> None:
 
 
 if __name__ == "__main__":
-    command("fairness", "NUMBER rounds: beside the worst member, the p99 of the others at most triples", 10, campaign)
+    command(
+        "fairness",
+        "NUMBER rounds: beside the worst member, the p99 of the others at most triples",
+        10,
+        campaign,
+        on_both_engines=True,
+    )

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 import zlib
 from pathlib import Path
@@ -18,7 +17,6 @@ from teamroom.server.faults import Faults
 from teamroom.server.record.chain import Verifier
 from teamroom.server.refusals import CODES, UNRECORDED, Refusal
 from teamroom.server.settings import Settings
-from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.sqlite.store import SqliteStore
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners
@@ -86,7 +84,6 @@ class FurnishedRoom(World):
         self._done("bot", "hand_off", task="T-1", fence=1, to="rival", note="yours")
         self._done("bot", "complete_task", task="T-2", fence=1, summary="done", evidence=[])
         _loop.run_until_complete(self._store.close())
-        shutil.copyfile(self._life / DATABASE, folder / DATABASE)
         return folder, tokens
 
     def _done(self, name: str, tool: str, **arguments: Any) -> None:

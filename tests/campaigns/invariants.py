@@ -1,11 +1,16 @@
-"""What must hold of a whole room's database whenever nobody writes: each entry of the log has all its effects."""
+"""What must hold of a whole room's database whenever nobody writes: each entry of the log has all its effects.
+
+A room whose data folder names a database is read there; every other one in its file.
+"""
 
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import psycopg
 
 from teamroom.server.record.chain import Verifier
 from teamroom.server.record.keys import RoomKey, find_key
@@ -15,28 +20,97 @@ from teamroom.server.record.texts import text_digest
 from teamroom.server.rules.mentions import find_mentions
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader as connect_reader_of_postgres
+from teamroom.server.store.postgres.connect import snapshot
 from teamroom.server.store.sqlite.connect import connect_reader
-from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
+from tests.support.postgres import address_of, as_postgres, is_in_database, named_row
+
+READ_SECONDS = 600.0
+"""How long the verification of a room in PostgreSQL may take."""
 
 HELD = ("claimed", "blocked", "offered", "in_review", "done")
 """States of a task that had a holder when it came into them."""
 
 
-def rows(folder: Path, sql: str, *parameters: Any) -> list[sqlite3.Row]:
+class Row(Protocol):
+    """A row, by the names and numbers of its columns."""
+
+    def __getitem__(self, key: Any) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Rows(Protocol):
+    """What a statement found."""
+
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A connection to a room's database, as these checks use it: parameters are written as `?`."""
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = (), /) -> Rows: ...
+
+
+class InDatabase:
+    """A connection to a room in PostgreSQL, for statements that are written for SQLite."""
+
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: tuple[Any, ...] = (), /) -> Any:
+        """What a statement finds."""
+        text = as_postgres(sql).replace("%", "%%").replace("?", "%s")
+        return self._connection.execute(text.encode(), parameters)
+
+
+@contextmanager
+def connected(folder: Path) -> Iterator[Connection]:
+    """A connection that reads a room's database from outside, in one snapshot."""
+    if is_in_database(folder):
+        with psycopg.connect(address_of(folder), row_factory=named_row) as database:
+            database.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            yield InDatabase(database)
+    else:
+        with closing(connect_reader(folder / data_folder.DATABASE)) as connection:
+            connection.execute("begin")
+            yield connection
+
+
+def rows(folder: Path, sql: str, *parameters: Any) -> list[Any]:
     """What a statement finds in a room's database, read from outside."""
-    with closing(connect_reader(folder / data_folder.DATABASE)) as connection:
+    with connected(folder) as connection:
         return connection.execute(sql, parameters).fetchall()
 
 
 def chain_faults(folder: Path, verifier: Verifier | None = None) -> list[str]:
     """What the log's own verification finds; a verifier that is passed in goes on where it stopped."""
     verifier = verifier or Verifier(*seal_and_key(folder))
-    with closing(connect_reader(folder / data_folder.DATABASE)) as connection:
-        tx = Reading(connection, Context(sqlite_statements(), Settings(), bytes))
+    with _reading(folder) as tx:
         while (verdict := verifier.step(tx)) is None:
             pass
     return [] if verdict.good else [f"the log is bad from {verdict.first_bad} on: {verdict.why}"]
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[Reading]:
+    """A read of a room's database as the room itself makes it."""
+    if is_in_database(folder):
+        with (
+            closing(connect_reader_of_postgres(Address.parse(address_of(folder)), READ_SECONDS)) as session,
+            snapshot(session),
+        ):
+            yield Reading(session, Context(postgres_statements(), Settings(), bytes))
+    else:
+        with closing(connect_reader(folder / data_folder.DATABASE)) as connection:
+            yield Reading(connection, Context(sqlite_statements(), Settings(), bytes))
 
 
 def seal_and_key(folder: Path) -> tuple[Seal | None, RoomKey | None]:
@@ -46,13 +120,20 @@ def seal_and_key(folder: Path) -> tuple[Seal | None, RoomKey | None]:
 
 def half_acts(folder: Path) -> list[str]:
     """Every trace of an act that was carried out in part."""
-    with closing(connect_reader(folder / data_folder.DATABASE)) as connection:
-        connection.execute("begin")
-        return [*_engine(connection), *_counters(connection), *_orphans(connection), *_effects(connection)]
+    with connected(folder) as connection:
+        engine = () if is_in_database(folder) else _engine(connection)
+        return [*engine, *_counters(connection), *_orphans(connection), *_effects(connection)]
 
 
 def write_lock_is_free(folder: Path) -> bool:
     """Whether no transaction is open that could still write."""
+    if is_in_database(folder):
+        with psycopg.connect(address_of(folder)) as database:
+            try:
+                database.execute("select id from head where id = 1 for update nowait")
+            except psycopg.errors.LockNotAvailable:
+                return False
+        return True
     with closing(sqlite3.connect(folder / data_folder.DATABASE, timeout=0, isolation_level=None)) as outside:
         try:
             outside.execute("begin immediate")
@@ -62,7 +143,7 @@ def write_lock_is_free(folder: Path) -> bool:
     return True
 
 
-def _engine(connection: sqlite3.Connection) -> Iterator[str]:
+def _engine(connection: Connection) -> Iterator[str]:
     found = connection.execute("pragma integrity_check").fetchone()[0]
     if found != "ok":
         yield f"integrity_check: {found}"
@@ -70,7 +151,7 @@ def _engine(connection: sqlite3.Connection) -> Iterator[str]:
         yield f"foreign_key_check: {tuple(row)}"
 
 
-def _counters(connection: sqlite3.Connection) -> Iterator[str]:
+def _counters(connection: Connection) -> Iterator[str]:
     """The head row counts what there is: numbers are dense from 1."""
     head = connection.execute("select seq, hash, members, messages, tasks, offers from head").fetchone()
     for counter, table in (("members", "member"), ("messages", "message"), ("tasks", "task"), ("offers", "offer")):
@@ -101,23 +182,25 @@ ORPHANS = {
     "verdicts without their entry": "select task, seq from verdict v where not exists (select 1 from log "
     "where log.seq = v.seq and act = 'review_task' and outcome = 'ok' and subject = 'T-' || v.task)",
     "remembered calls without their entry": "select key from request r where reply ->> 'receipt' is not null and not "
-    "exists (select 1 from log where log.seq = r.reply ->> 'receipt' and log.act = r.act and log.actor = r.member)",
+    "exists (select 1 from log where log.seq = cast(r.reply ->> 'receipt' as bigint) and log.act = r.act "
+    "and log.actor = r.member)",
     "tasks whose holder does not fit their state": "select id, state from task "
     "where (state in ('claimed', 'blocked', 'offered')) > (holder is not null) "
     "or (state = 'open') > (holder is null)",
     "tasks with an open offer that are not offered, or the reverse": "select id, state from task t "
-    "where (state = 'offered') <> (select count(*) from offer o where o.task = t.id and o.state = 'offered')",
+    "where case when state = 'offered' then 1 else 0 end "
+    "<> (select count(*) from offer o where o.task = t.id and o.state = 'offered')",
 }
 
 
-def _orphans(connection: sqlite3.Connection) -> Iterator[str]:
+def _orphans(connection: Connection) -> Iterator[str]:
     for what, sql in ORPHANS.items():
         found = [tuple(row) for row in connection.execute(sql)]
         if found:
             yield f"{what}: {len(found)}, such as {found[0]}"
 
 
-def _effects(connection: sqlite3.Connection) -> Iterator[str]:
+def _effects(connection: Connection) -> Iterator[str]:
     fences: dict[str, int] = {}
     for entry in connection.execute("select * from log where outcome = 'ok' order by seq"):
         check = CHECKS.get(entry["act"])
@@ -136,7 +219,7 @@ def _effects(connection: sqlite3.Connection) -> Iterator[str]:
             yield f"T-{task['id']} has fence {task['fence']} after {claims} claims"
 
 
-def _posted(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _posted(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     """A message with its text; an addressee and a wake for each member that it names."""
     stored = connection.execute("select * from message where seq = ?", (entry["seq"],)).fetchone()
     if stored is None or text_digest(stored["text"]) != detail["text"]:
@@ -155,27 +238,27 @@ def _posted(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> 
         yield f"{addressed} are addressed, {_woken(connection, entry)} were woken"
 
 
-def _created(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _created(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, entry["subject"], ("created",))
 
 
-def _claimed(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _claimed(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, entry["subject"], ("claimed",))
 
 
-def _updated(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _updated(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     kind = detail["status"] or ("note" if detail["note"] else "changed")
     yield from _line_of_task(connection, entry, entry["subject"], (kind,))
 
 
-def _completed(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _completed(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, entry["subject"], ("completed",))
     policy = connection.execute("select review from task where id = ?", (int(entry["subject"][2:]),)).fetchone()
     if policy is not None and policy["review"] != "none" and not _woken(connection, entry):
         yield "no reviewer was woken"
 
 
-def _reviewed(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _reviewed(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, entry["subject"], ("accepted_review", "sent_back"))
     sql = "select upheld from verdict where seq = ?"
     verdict = connection.execute(sql, (entry["seq"],)).fetchone()
@@ -185,7 +268,7 @@ def _reviewed(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -
         yield "nobody was told"
 
 
-def _offered(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _offered(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, detail["task"], ("offered",))
     sql = "select receiver from offer where id = ?"
     if connection.execute(sql, (int(entry["subject"][2:]),)).fetchone() is None:
@@ -194,7 +277,7 @@ def _offered(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) ->
         yield "its receiver was not woken"
 
 
-def _answered(connection: sqlite3.Connection, entry: sqlite3.Row, detail: Any) -> Iterator[str]:
+def _answered(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     yield from _line_of_task(connection, entry, detail["task"], ("accepted", "declined", "withdrawn"))
     offer = connection.execute("select state, giver from offer where id = ?", (int(entry["subject"][2:]),)).fetchone()
     if offer is None or (offer["state"] == "accepted") != detail["accept"] or offer["state"] == "offered":
@@ -215,15 +298,13 @@ CHECKS = {
 }
 
 
-def _line_of_task(
-    connection: sqlite3.Connection, entry: sqlite3.Row, task: str, kinds: tuple[str, ...]
-) -> Iterator[str]:
+def _line_of_task(connection: Connection, entry: Row, task: str, kinds: tuple[str, ...]) -> Iterator[str]:
     sql = "select kind from task_entry where task = ? and seq = ? and member = ?"
     found = {row["kind"] for row in connection.execute(sql, (int(task[2:]), entry["seq"], entry["actor"]))}
     if not found & set(kinds):
         yield f"no line on {task} that says {' or '.join(kinds)}"
 
 
-def _woken(connection: sqlite3.Connection, entry: sqlite3.Row) -> set[str]:
+def _woken(connection: Connection, entry: Row) -> set[str]:
     sql = "select name from wake join member on member.id = wake.member where seq = ? and subject = ?"
     return {row["name"].lower() for row in connection.execute(sql, (entry["seq"], entry["subject"]))}

@@ -153,7 +153,7 @@ select log.seq, log.act, log.outcome, log.subject, member.name, message.text, ta
 from log
 join member on member.id = log.actor
 left join message on message.seq = log.seq
-left join task on log.act <> 'post_message' and task.id = cast(substr(log.subject, 3) as integer)
+left join task on task.id = case when log.subject like 'T-%' then cast(substr(log.subject, 3) as integer) end
 left join task_entry on task_entry.task = task.id and task_entry.seq = log.seq
 where log.seq > ?
 """
@@ -203,4 +203,10 @@ def _figures(workers: list[Worker], lost: int, ready: list[float], first_act: li
 
 
 if __name__ == "__main__":
-    command("kills", "kill -9 of a server under load, NUMBER times: no acknowledged act is lost", 200, campaign)
+    command(
+        "kills",
+        "kill -9 of a server under load, NUMBER times: no acknowledged act is lost",
+        200,
+        campaign,
+        on_both_engines=True,
+    )

@@ -1,6 +1,7 @@
 """Callers that load a room over HTTP: many on one event loop, each with one kept-alive connection of its own."""
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,11 @@ class Called:
         return self.body.get("receipt")
 
 
-async def is_ready(port: int) -> bool:
+Connect = Callable[[int], Awaitable[Connection]]
+"""Opens a connection to a port. Raises ConnectionError when nobody listens."""
+
+
+async def is_ready(port: int, connect: Connect = connect) -> bool:
     """Whether a server answers `/readyz` with 200."""
     try:
         connection = await connect(port)
@@ -50,8 +55,9 @@ async def is_ready(port: int) -> bool:
 class Caller:
     """A member whose calls are single requests of the newest protocol."""
 
-    def __init__(self, name: str, port: int, token: str) -> None:
+    def __init__(self, name: str, port: int, token: str, connect: Connect = connect) -> None:
         self.name, self.port, self.token = name, port, token
+        self._connect = connect
         self._connection: Connection | None = None
         self._id = 0
 
@@ -79,7 +85,7 @@ class Caller:
 
     async def _connected(self) -> Connection:
         if self._connection is None or not self._connection.open:
-            self._connection = await connect(self.port)
+            self._connection = await self._connect(self.port)
         return self._connection
 
     def _request(self, tool: str, arguments: dict[str, Any], meta: dict[str, Any]) -> bytes:

@@ -9,11 +9,14 @@ from unittest import mock
 from teamroom.server.app import MakeContext
 from teamroom.server.http import turns
 from teamroom.server.store.engine import ROOMS_TURN, CarryOut, Recover, Turn, Work
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.store import PostgresStore
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.transaction import Reading
 from teamroom.server.store.writer import Writer
 from tests.campaigns.twin_server import run
+from tests.support.postgres import address_of, is_in_database
 
 T = TypeVar("T")
 
@@ -34,8 +37,19 @@ class ReadsAsTheyCome(SqliteStore):
         return await super().read(work, is_small)
 
 
-def one_queue(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore:
+class ReadsOnPostgresAsTheyCome(PostgresStore):
+    """The same on PostgreSQL."""
+
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+        """Run one read behind all others."""
+        return await super().read(work, is_small)
+
+
+def one_queue(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore | PostgresStore:
     """The room's engine, with one queue for reads and one for acts."""
+    if is_in_database(folder):
+        address, context = Address.parse(address_of(folder)), make_context(postgres_statements())
+        return ReadsOnPostgresAsTheyCome(address, context, carry_out, make_writer=ServesAsTheyCome)
     return ReadsAsTheyCome(folder, make_context(sqlite_statements()), carry_out, make_writer=ServesAsTheyCome)
 
 

@@ -27,6 +27,7 @@ from teamroom.server.store.transaction import Reading
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import chain_faults, half_acts, rows
 from tests.campaigns.load import Called, Caller
+from tests.support.engines import engine_of
 from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import RoomInThread, room_in_thread
 
@@ -58,12 +59,17 @@ class Agent:
     held: dict[str, int] = field(default_factory=dict)
     offers: list[str] = field(default_factory=list)
     answered: asyncio.Condition = field(default_factory=asyncio.Condition)
+    hung_up: int = 0
 
     async def work(self, stop: asyncio.Event) -> None:
         """Call and call again until told to stop."""
         while not stop.is_set():
             tool, arguments = self._next()
-            called = await self.caller.call(tool, **arguments)
+            try:
+                called = await self.caller.call(tool, **arguments)
+            except ConnectionError:  # a call that a stop does not answer within its grace is hung up on
+                self.hung_up += 1
+                continue
             self._learn(called)
             self.calls.append(called)
             async with self.answered:
@@ -122,7 +128,10 @@ async def campaign(
     """`number` pauses and resumes while `agents` call."""
     dice = random.Random(seed)
     names = [f"agent-{n}" for n in range(agents)]
-    with room_in_thread(folder, **LIMITLESS) as room, cached_standing() if twin else contextlib.nullcontext():
+    with (
+        room_in_thread(folder, choose_engine=engine_of(folder).choose, **LIMITLESS) as room,
+        cached_standing() if twin else contextlib.nullcontext(),
+    ):
         _enroll(room, names)
         operator = Caller("opal", room.port, room.token("opal"))
         workers = {
@@ -143,6 +152,7 @@ async def campaign(
         logged = [f"logged: {line}" for line in room.log.lines]
     calls = {name: agent.calls for name, agent in workers.items()}
     outcome = Outcome({"agents": agents, "pauses": len(flips), "calls": sum(map(len, calls.values()))})
+    outcome.figures["calls that a pause hung up on"] = sum(agent.hung_up for agent in workers.values())
     outcome.faults += logged
     _judge_codes(outcome, calls)
     _judge_log(outcome, folder, flips)
@@ -275,4 +285,10 @@ def cached_standing() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    command("pauses", f"{AGENTS} agents call while an operator pauses and resumes NUMBER times", 500, campaign)
+    command(
+        "pauses",
+        f"{AGENTS} agents call while an operator pauses and resumes NUMBER times",
+        500,
+        campaign,
+        on_both_engines=True,
+    )

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +24,7 @@ from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.transaction import Reading
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.shared_rooms import chain_faults, engine_at, enrolled, server
-from tests.support.own_postgres import OwnServer, make_own
+from tests.support.own_postgres import own_server
 
 WORKERS = 8
 LOAD_SECONDS = 0.4
@@ -46,7 +44,7 @@ class NeverWaits(Committer):
 
 async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
     """`number` immediate stops of the database under load."""
-    with _own_server() as own, _silenced():
+    with own_server() as own, _silenced():
         if own is None:
             return Outcome({"skipped": "no initdb on this machine"})
         make_private(folder)
@@ -74,21 +72,6 @@ def _silenced() -> Iterator[None]:
         yield
     finally:
         logging.disable(logging.NOTSET)
-
-
-@contextlib.contextmanager
-def _own_server() -> Iterator[OwnServer | None]:
-    """A cluster that is removed at the end; None where the machine has no PostgreSQL."""
-    folder = Path(tempfile.mkdtemp(prefix="teamroom-postgres-"))
-    own = make_own(folder)
-    if own is not None:
-        own.start()
-    try:
-        yield own
-    finally:
-        if own is not None:
-            own.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _work(room: Room, caller: Caller, stop: asyncio.Event) -> dict[str, int]:

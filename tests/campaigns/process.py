@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.campaigns.load import Caller, is_ready
+from tests.campaigns.load import Caller, Connect, is_ready
+from tests.support.kept_alive import connect
+from tests.support.postgres import address_of, is_in_database
 from tests.support.rates import LIMITLESS
 from tests.support.repository import ROOT
 
@@ -32,6 +34,12 @@ class Server:
     port: int = 0
     files: int | None = None
     """How many files the process may have open; None: as many as this one."""
+    inside: Sequence[str] = ()
+    """The command in which it runs, such as `ip netns exec NAME`."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What else its environment has."""
+    connect: Connect = connect
+    """How it is reached."""
     process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> float:
@@ -39,7 +47,7 @@ class Server:
         started = time.perf_counter()
         self.process = self._spawn()
         async with asyncio.timeout(START_SECONDS):
-            while not await is_ready(self.port):
+            while not await is_ready(self.port, self.connect):
                 if self.process.poll() is not None:
                     raise RuntimeError(self.said()[-2000:])
                 await asyncio.sleep(POLL_SECONDS)
@@ -72,7 +80,7 @@ class Server:
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                self._limit() + self._command(),
+                [*self.inside, *self._limit(), *self._command()],
                 cwd=ROOT,
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
@@ -94,19 +102,21 @@ class Server:
     def _environment(self) -> dict[str, str]:
         """No settings and no harness but the campaign's own."""
         own = {f"TEAMROOM_{name.upper()}": str(value) for name, value in self.settings.items()}
-        return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8", **own}
+        return {"PATH": os.environ["PATH"], "HOME": str(Path.home()), "LANG": "C.UTF-8", **own, **self.environment}
 
 
 @contextmanager
 def serving(folder: Path, twin: str | None = None, files: int | None = None, **settings: object) -> Iterator[Server]:
     """A server on a free port, not yet started; whatever runs of it ends with the block.
 
-    Its members' rates are out of reach unless the settings name them.
+    Its members' rates are out of reach unless the settings name them. A folder that names a database is one of a room
+    in PostgreSQL.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Server(folder, twin, {**LIMITLESS, **settings}, port, files)
+    kept = {"database": address_of(folder)} if is_in_database(folder) else {}
+    server = Server(folder, twin, {**LIMITLESS, **kept, **settings}, port, files)
     try:
         yield server
     finally:

@@ -23,6 +23,7 @@ from teamroom.clients.session.listening import new_listener
 from tests.campaigns.campaign import Advance, Outcome, command, silently
 from tests.campaigns.invariants import rows
 from tests.campaigns.load import Caller
+from tests.support.engines import engine_of
 from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, Answer, message, modern_headers, posted
 from tests.support.rooms import RunningRoom, running_room
@@ -123,7 +124,7 @@ class Reader:
 async def campaign(folder: Path, number: int, *, seed: int, twin: bool = False, advance: Advance = silently) -> Outcome:
     """`number` connections of the readers, most of which are lost."""
     dice, ways = random.Random(seed), Ways()
-    async with running_room(folder, wakes_from_one=1000, **LIMITLESS) as room:
+    async with running_room(folder, choose_engine=engine_of(folder).choose, wakes_from_one=1000, **LIMITLESS) as room:
         writers = [f"writer-{n}" for n in range(WRITERS)]
         names = [f"reader-{n}" for n in range(READERS)]
         await room.enroll(*writers, *names)
@@ -182,4 +183,10 @@ def _faults_of(reader: Reader, sent: list[int]) -> list[str]:
 
 
 if __name__ == "__main__":
-    command("reconnects", "NUMBER connections of listeners, most of them lost: no wake is", 1_000, campaign)
+    command(
+        "reconnects",
+        "NUMBER connections of listeners, most of them lost: no wake is",
+        1_000,
+        campaign,
+        on_both_engines=True,
+    )

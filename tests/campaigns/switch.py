@@ -195,4 +195,4 @@ def _shares(number: int, parts: int) -> list[int]:
 
 
 if __name__ == "__main__":
-    command("switch", __doc__ or "", 550, campaign)
+    command("switch", __doc__ or "", 550, campaign, on_both_engines=True)

@@ -198,7 +198,7 @@ def test_a_harness_that_dies_between_turns_is_started_again_for_the_next_wake(se
         hears(seat.room)
         wake(seat.room, "look")
         says(process, "Its wakes are answered.")
-        os.kill(seat.turns(1)[0]["process"], signal.SIGKILL)
+        os.kill(seat.turns(1)[-1]["process"], signal.SIGKILL)
         said = says(process, "between turns")
         assert "was ended by signal 9 between turns. It is started again for the next wake." in said
         wake(seat.room, "look again")
@@ -213,7 +213,7 @@ def test_a_harness_that_has_forgotten_its_session_begins_another_and_loses_no_wa
         seat.starts("has forgotten")
         wake(seat.room, "look")
         says(process, "Its wakes are answered.")
-        os.kill(seat.turns(1)[0]["process"], signal.SIGKILL)
+        os.kill(seat.turns(1)[-1]["process"], signal.SIGKILL)
         says(process, "between turns. It is")
         message = wake(seat.room, "look again")
         says(process, "could not resume its session")
@@ -544,6 +544,27 @@ def test_an_acp_agent_is_allowed_the_rooms_tools_only_if_a_person_chose_that_and
 )
 def test_only_an_exact_title_is_a_tool_of_the_room(title: object, kind: str | None, is_so: bool) -> None:
     assert is_rooms_call({"title": title, "kind": kind}) == is_so
+
+
+@pytest.mark.parametrize(
+    ("call", "is_so"),
+    [
+        ({"title": '{"title":"part 1"}', "kind": "other", "_meta": {"toolName": "mcp__teamroom__create_task"}}, True),
+        ({"title": "x", "_meta": {"tool_name": "mcp_teamroom.check_in", "effect_kind": "tool"}}, True),
+        ({"title": "mcp__teamroom__check_in", "_meta": {}}, True),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": "run_shell_command"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": "mcp__other__teamroom__check_in"}}, False),
+        ({"title": "x", "_meta": {"toolName": "mcp__teamroom__check_in", "tool_name": "bash"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": {"toolName": ["mcp__teamroom__check_in"]}}, False),
+        ({"title": "x", "kind": "execute", "_meta": {"toolName": "mcp__teamroom__check_in"}}, False),
+        ({"title": "mcp__teamroom__check_in", "_meta": "toolName"}, True),
+        ({"toolCallId": "1"}, False),
+    ],
+)
+def test_an_agent_that_names_the_tool_is_taken_at_its_word_whatever_the_title_says(
+    call: dict[str, object], is_so: bool
+) -> None:
+    assert is_rooms_call(call) == is_so
 
 
 def test_an_adapter_needs_its_harness_and_takes_no_hook(any_seat: Seat) -> None:

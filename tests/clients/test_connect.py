@@ -105,6 +105,29 @@ async def test_a_stdio_client_does_everything_that_an_http_client_does(tmp_path:
             assert (await builder("check_in"))["standing"] == "active"
 
 
+@pytest.mark.parametrize("is_heard", [True, False], ids=["a listener waits", "nobody waits"])
+async def test_the_bridge_tells_a_listener_once_its_client_has_the_rooms_tools(tmp_path: Path, is_heard: bool) -> None:
+    async with running_room(tmp_path / "room") as room:
+        await room.enroll("builder")
+        keep(tmp_path, "builder", room.tokens["builder"])
+        address, told = str(tmp_path / "told"), asyncio.Event()
+
+        def hear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            told.set()
+            writer.close()
+
+        async with contextlib.AsyncExitStack() as hearing:
+            if is_heard:
+                await hearing.enter_async_context(await asyncio.start_unix_server(hear, address))
+            async with pipe(shell_of(tmp_path, room.url).with_(TEAMROOM_TOLD=address), "--as", "builder") as bridge:
+                assert "result" in await bridge.call("check_in")
+                assert not told.is_set(), "a call is no question for the tools"
+                for _ in range(2):
+                    assert (await bridge.ask("tools/list"))["result"]["tools"]
+                if is_heard:
+                    await asyncio.wait_for(told.wait(), BOUND_SECONDS)
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_cancelled_call_ends_in_the_room_too(tmp_path: Path, era: Era) -> None:
     async with running_room(tmp_path / "room") as room:

@@ -162,5 +162,6 @@ def test_the_gate_loads_neither_the_shell_nor_a_library(served: RoomOfProcesses)
         "print(sorted(name for name in sys.modules if name.startswith('teamroom')), 'json' in sys.modules)"
     )
     done = Shell(served.data.parent, teamroom=sys.executable).run("-I", "-c", code, stdin=ASKS)
-    loaded = "['teamroom', 'teamroom.clients', 'teamroom.clients.gate', 'teamroom.clients.gate.gate'] False"
-    assert done.out.strip().endswith(loaded), done.out + done.err
+    own = ["teamroom", "teamroom.clients", "teamroom.clients.gate", "teamroom.clients.gate.gate"]
+    loaded = [*own, "teamroom.clients.session", "teamroom.clients.session.here"]
+    assert done.out.strip().endswith(f"{loaded} False"), done.out + done.err

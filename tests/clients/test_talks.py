@@ -1,6 +1,8 @@
 """Whatever a harness prints, in whatever shape: it ends no listener, and allows the harness nothing by itself."""
 
+import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamroom.clients.listener import acp
 from teamroom.clients.listener.acp import Acp
 from teamroom.clients.listener.claude import Claude
 from teamroom.clients.listener.codex import Codex
 from teamroom.clients.listener.opencode import Opencode
 from teamroom.clients.listener.supervised import Harness, HarnessError, Send, Talk
+from teamroom.clients.session.lineage import TOLD
 from tests.support.promises import promise
 from tests.support.watching import EVENT_SECONDS
 
@@ -34,6 +38,8 @@ KEYS = [
     "isReplay",
     "is_error",
     "toolCall",
+    "toolCallId",
+    "toolName",
     "kind",
     "title",
     "options",
@@ -159,6 +165,70 @@ async def test_what_claude_code_calls_the_end_of_a_turn_is_shown_only_if_it_is_o
     with anyio.fail_after(EVENT_SECONDS), pytest.raises(HarnessError) as failed:
         await conversation.turn("look", lambda: None)
     assert failed.value.words == f"ended the turn with {words}"
+
+
+OPTIONS = [{"optionId": kind, "kind": kind, "name": kind} for kind in ("allow_once", "reject_once")]
+ROOMS = {"title": "mcp_teamroom.check_in", "kind": "other"}
+
+
+@pytest.mark.parametrize(
+    ("told", "asked", "is_allowed"),
+    [
+        ([{"toolCallId": "1", **ROOMS}], {"toolCallId": "1"}, True),
+        ([{"toolCallId": "1", **ROOMS}, {"toolCallId": "1", "status": "pending"}], {"toolCallId": "1"}, True),
+        ([{"toolCallId": "1", **ROOMS}], {"toolCallId": "2"}, False),
+        ([{"toolCallId": "1", **ROOMS}], {}, False),
+        ([{"toolCallId": "1", **ROOMS}], {"toolCallId": "1", "kind": "execute"}, False),
+        ([{"toolCallId": "1", **ROOMS}], {"toolCallId": "1", "title": "rm -rf ~"}, False),
+        ([{"toolCallId": "1", **ROOMS}, {"toolCallId": "1", "title": "bash"}], {"toolCallId": "1"}, False),
+        ([{"toolCallId": "1", **ROOMS}, *({"toolCallId": str(n)} for n in range(2, 99))], {"toolCallId": "1"}, False),
+        ([], {"toolCallId": "1", **ROOMS}, True),
+    ],
+)
+async def test_a_permission_that_names_only_a_call_is_about_what_the_agent_told_of_that_call(
+    told: list[dict[str, Any]], asked: dict[str, Any], is_allowed: bool
+) -> None:
+    answers: list[bool] = []
+
+    def send(line: bytes) -> None:
+        message = json.loads(line)
+        if message.get("method") != "session/prompt":
+            answers.append(allowed(message))
+            return
+        for update in told:
+            hears(method="session/update", params={"update": {"sessionUpdate": "tool_call", **update}})
+        hears(id=9, method="session/request_permission", params={"toolCall": asked, "options": OPTIONS})
+        hears(id=message["id"], result={"stopReason": "end_turn"})
+
+    def hears(**message: Any) -> None:
+        asyncio.get_running_loop().call_soon(conversation.hear, json.dumps(message).encode())
+
+    conversation = talk("acp", send, allows=True)
+    with anyio.fail_after(EVENT_SECONDS):
+        await conversation.turn("look", lambda: None)
+    assert answers == [is_allowed]
+
+
+@pytest.mark.parametrize("has_tools", [True, False], ids=["it asks for the tools", "it never does"])
+async def test_a_session_is_ready_once_its_agent_has_the_rooms_tools_or_never_asked_for_them(
+    has_tools: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(acp, "TOLD_SECONDS", EVENT_SECONDS if has_tools else 0.05)
+
+    def send(line: bytes) -> None:
+        message = json.loads(line)
+        if message["method"] == "session/new":
+            (server,) = message["params"]["mcpServers"]
+            address = next(one["value"] for one in server["env"] if one["name"] == TOLD)
+            if has_tools:
+                with socket.socket(socket.AF_UNIX) as bridge:
+                    bridge.connect(address)
+        answer = {"id": message["id"], "result": {"sessionId": "one"}}
+        asyncio.get_running_loop().call_soon(conversation.hear, json.dumps(answer).encode())
+
+    conversation = talk("acp", send)
+    with anyio.fail_after(EVENT_SECONDS / 2):
+        await conversation.begin()
 
 
 def allowed(answer: dict[str, Any]) -> bool:

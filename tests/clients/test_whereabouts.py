@@ -1,7 +1,8 @@
-"""A runtime tells the room where it runs: the bridge, a listener and a hook, and never a whole path or a user."""
+"""A runtime tells the room where it runs: bridge, listener, hook, gate and watchdog; never a whole path or a user."""
 
 import asyncio
 import getpass
+import json
 import os
 import socket
 import subprocess
@@ -12,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from teamroom import __version__
 from teamroom.clients.session import whereabouts
+from teamroom.clients.session.here import HOME, find_checkout, find_runtime
 from teamroom.clients.session.room import Room
-from teamroom.clients.session.whereabouts import HOME, Whereabouts, find_checkout, find_runtime
+from teamroom.clients.session.whereabouts import Whereabouts
+from teamroom.server.rules.runtimes import COMMIT_CHARACTERS
+from tests.harness.room import room_of_processes
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.pipes import pipe
 from tests.support.promises import promise
@@ -38,10 +43,10 @@ def git(folder: Path, *words: str) -> str:
 def test_a_folder_below_one_of_another_user_is_told_without_its_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> bool:
+    def refuse(path: str) -> os.stat_result:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "is_dir", refuse)
+    monkeypatch.setattr(os, "stat", refuse)
     assert find_checkout(tmp_path) == ("", "")
     assert find_runtime("codex", folder=tmp_path)["folder"] == tmp_path.name
 
@@ -171,31 +176,69 @@ def room(tmp_path: Path) -> Iterator[WatchedRoom]:
 
 
 @pytest.mark.parametrize(
-    ("words", "harness"),
+    ("name", "words", "harness"),
     [
-        (("--done", "exit", "--", "/bin/true"), "true"),
-        (("--once", "--format", "codex"), "codex"),
+        ("builder", ("listen", "--as", "builder", "--done", "exit", "--", "/bin/true"), "true"),
+        ("builder", ("listen", "--as", "builder", "--once", "--format", "codex"), "codex"),
+        ("rex", ("watch", "--config", "runtimes.toml"), f"teamroom watch {__version__}"),
+        ("rex", ("watch", "--config", "runtimes.toml", "--once"), f"teamroom watch {__version__}"),
     ],
-    ids=["a listener", "a hook"],
+    ids=["a listener", "a hook", "a watchdog", "one round of a watchdog"],
 )
-def test_what_listens_tells_where_it_does(room: WatchedRoom, words: tuple[str, ...], harness: str) -> None:
-    folder = room.folder / "work" / "api"
-    folder.mkdir(parents=True)
+def test_what_listens_tells_where_it_does(
+    room: WatchedRoom, checkout: Path, name: str, words: tuple[str, ...], harness: str
+) -> None:
+    room.enroll("rex", "watchdog")
+    runtime = '[runtime.builder]\ncheck = ["/bin/true"]\nrestart = ["/bin/true"]\n'
+    (checkout / "runtimes.toml").write_text(runtime)
     data = room.folder / "hooks"
     data.mkdir(mode=0o700)
-    variables = {"TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": room.tokens["builder"], "TEAMROOM_DATA": str(data)}
+    variables = {"TEAMROOM_URL": room.url, "TEAMROOM_TOKEN": room.tokens[name], "TEAMROOM_DATA": str(data)}
     with subprocess.Popen(
-        [TEAMROOM, "listen", "--as", "builder", *words],
-        cwd=folder,
+        [TEAMROOM, *words],
+        cwd=checkout,
         env=Shell(room.folder, variables).environment,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:
         try:
-            until(lambda: bool(room.who("builder")["runtimes"]), "it is known where it runs")
+            until(lambda: bool(room.who(name)["runtimes"]), "it is known where it runs")
         finally:
             process.terminate()
-    (found,) = room.who("builder")["runtimes"]
-    assert (found["host"], found["folder"], found["harness"]) == (HOST, "api", harness)
-    assert str(room.folder) not in str(found)
+    (found,) = room.who(name)["runtimes"]
+    assert f"{found['harness']} {found['version']}".strip() == harness
+    assert_is_checkout(found, checkout)
+
+
+def assert_is_checkout(found: dict[str, Any], checkout: Path) -> None:
+    commit = git(checkout, "rev-parse", "HEAD")[:COMMIT_CHARACTERS]
+    assert (found["host"], found["folder"], found["branch"], found["commit"]) == (HOST, "api", "main", commit)
+    assert str(checkout.parent) not in str(found)
+
+
+@promise("WAK3")
+@pytest.mark.parametrize("how", ["on its socket", "at its address"])
+def test_the_gate_tells_where_it_runs(tmp_path: Path, checkout: Path, how: str) -> None:
+    git(checkout, "switch", "-c", "fix/straße&more=%41")
+    with room_of_processes(tmp_path / "room", presence_write_seconds=0.0) as room:
+        room.enroll("builder", "--save")
+        words = ["--url", room.url] if how == "at its address" else []
+        asks = json.dumps({"hook_event_name": "PreToolUse", "tool_name": "Bash", "tool_input": {"command": "ls"}})
+        done = subprocess.run(
+            [TEAMROOM, "gate", "--format", "claude", "--as", "builder", "--data", str(room.data), *words],
+            cwd=checkout,
+            env=Shell(tmp_path).environment,
+            input=asks.encode(),
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout == b"{}"
+
+        def runtimes() -> list[dict[str, Any]]:
+            return list(room.owner("who", name="builder")["members"][0]["runtimes"])
+
+        until(lambda: bool(runtimes()), "it is known where it runs")
+        (found,) = runtimes()
+    assert (found["harness"], found["branch"]) == ("claude", "fix/straße&more=%41")
+    assert_is_checkout({**found, "branch": "main"}, checkout)

@@ -1,5 +1,6 @@
 """Real harnesses that stay under `teamroom listen --adapter`, each with a scripted model as its only provider."""
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.harness.harnesses import RUN_SECONDS, Harness, Seat, surroundings
-from tests.harness.idle import is_listening
+from tests.harness.idle import WITHOUT_SUGGESTIONS, is_listening
 from tests.harness.install import binary
+from tests.harness.joiners import QWEN_CODE, VIBE
 from tests.harness.room import TEAMROOM, RoomOfProcesses
 from tests.harness.script import Step
 from tests.harness.scripted_model import ScriptedModel
@@ -20,18 +22,33 @@ from tests.support.watching import until
 class Adapted:
     """A harness, the adapter that drives it, and the words of its command after the program.
 
-    `resumes`: whether it still knows a session whose process was killed.
+    `resumes`: whether it still knows a session whose process was killed. `program`: another program beside its command
+    that speaks the protocol.
     """
 
     harness: Harness
     adapter: str
     words: Callable[[Seat], Sequence[str]]
     resumes: bool = True
+    program: str = ""
 
     @property
     def name(self) -> str:
         """What it is called in a table."""
         return f"{self.harness.name}, --adapter {self.adapter}"
+
+    def command(self, seat: Seat) -> list[str]:
+        """The command that a listener starts."""
+        found = binary(self.harness.command)
+        return [str(found.with_name(self.program) if self.program else found), *self.words(seat)]
+
+
+def _qwen(seat: Seat) -> list[str]:
+    """Qwen Code with a person's settings, without questions to its model that no turn asks for."""
+    settings = seat.home / ".qwen" / "settings.json"
+    settings.parent.mkdir(exist_ok=True)
+    settings.write_text(json.dumps({**WITHOUT_SUGGESTIONS, "memory": {"enableManagedAutoMemory": False}}))
+    return ["--acp", "--auth-type", "openai", "--approval-mode", "default"]
 
 
 ADAPTED = (
@@ -41,6 +58,8 @@ ADAPTED = (
     Adapted(OPENCODE, "acp", lambda seat: ["acp"]),
     Adapted(GEMINI_CLI, "acp", lambda seat: ["--acp", "-m", "gemini-2.5-pro"], resumes=False),
     Adapted(COPILOT_CLI, "acp", lambda seat: ["--acp", "--allow-tool", "teamroom"]),
+    Adapted(QWEN_CODE, "acp", _qwen),
+    Adapted(VIBE, "acp", lambda seat: [], program="vibe-acp"),
 )
 
 
@@ -79,8 +98,8 @@ def listened(
     log = base / "listener.log"
     with ScriptedModel(adapted.harness.api, steps) as model:
         launch = adapted.harness.launch(seat, model.url)
-        program = [str(binary(adapted.harness.command)), *adapted.words(seat)]
-        command = [TEAMROOM, "listen", "--as", "builder", "--adapter", adapted.adapter, *options, "--", *program]
+        listens = [TEAMROOM, "listen", "--as", "builder", "--adapter", adapted.adapter, *options]
+        command = [*listens, "--", *adapted.command(seat)]
         environment = {**surroundings(seat), **launch.environment, "TEAMROOM_URL": room.url}
         with (
             log.open("wb") as output,

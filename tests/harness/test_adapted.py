@@ -38,7 +38,7 @@ class Model:
 
     def __init__(self, *turns: Step) -> None:
         self.asked: list[Event] = [Event() for _ in turns]
-        self._turns, self._count, self._calls = turns, 0, False
+        self._turns, self._count, self._calls, self._seen = turns, 0, False, 0
 
     @property
     def steps(self) -> list[Step]:
@@ -46,11 +46,12 @@ class Model:
         return [self._step] * 40
 
     def _step(self, seen: Seen) -> Turn:
-        """A call, and with its result the end of the turn."""
-        self._calls = not self._calls
-        if not self._calls:
+        """A call, and with its result the end of the turn. What searches for the tool first has no result yet."""
+        if self._calls and len(seen) != self._seen:
+            self._calls = False
             self._count += 1
             return Say("That is all.")
+        self._calls, self._seen = True, len(seen)
         number = min(self._count, len(self._turns) - 1)  # a wake can come again
         self.asked[number].set()
         return self._turns[number](seen)

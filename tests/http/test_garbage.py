@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from mcp.server.runner import ServerRunner
 
+from teamroom.server.http.connections import Connection
 from tests.support.promises import promise
 from tests.support.rates import LIMITLESS
 from tests.support.room_in_thread import RoomInThread, room_in_thread
@@ -50,6 +51,30 @@ def test_what_the_sdk_would_leave_is_found(room: RoomInThread, monkeypatch: pyte
     monkeypatch.setattr(ServerRunner, "on_request", kept)
     with room.modern("bot") as bot:
         assert left_by(lambda: bot.read("teamroom://me")) >= 10 * CALLS
+
+
+def test_a_session_holds_nothing_of_connections_that_are_closed(room: RoomInThread) -> None:
+    bot = room.legacy("bot")  # the session begins on a connection
+    assert "result" in bot.ask("resources/subscribe", {"uri": "teamroom://board"}).json  # and pushes from now on
+    open_before = room.open_now()
+    bot.wire.socket.close()
+    assert room.until_open((open_before[0] - 1, *open_before[1:]))[0] == open_before[0] - 1
+    assert connections_held() == room.open_now()[0]
+    bot.close()
+
+
+def test_a_connection_that_something_holds_is_found(room: RoomInThread) -> None:
+    with room.modern("bot") as bot:
+        bot.call("heartbeat", {})
+        held = list(room.connections.open)
+    assert room.until_open((0, 0, 100))[0] == 0
+    assert connections_held() == len(held) > 0
+
+
+def connections_held() -> int:
+    """How many connections there are in memory, open or not."""
+    gc.collect()
+    return sum(type(thing) is Connection for thing in gc.get_objects())
 
 
 def left_by(call: Callable[[], object]) -> int:

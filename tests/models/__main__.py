@@ -1,14 +1,17 @@
-"""The models in their full length: `python -m tests.models EXAMPLES STEPS [NAME…] [--twin]`."""
+"""The models in their full length: `python -m tests.models EXAMPLES STEPS [NAME…] [--twin] [--engine postgres]`."""
 
 import argparse
+import atexit
 import sys
 import time
 
 from rich.console import Console
 from rich.progress import Progress
 
+from tests.models.engines import ENGINES
 from tests.models.run import MODELS, run
 from tests.models.world import clean_up
+from tests.support import postgres
 
 
 def main() -> int:
@@ -18,14 +21,22 @@ def main() -> int:
     parser.add_argument("steps", type=int, nargs="?", default=100)
     parser.add_argument("models", nargs="*", default=[])
     parser.add_argument("--twin", action="store_true", help="build each model's fault in, to see that it is found")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="what keeps the rooms; default: sqlite")
     given = parser.parse_args()
+    if given.engine == "postgres":
+        atexit.register(postgres.drop_all)
     console, failed = Console(), 0
     with clean_up(), Progress(console=console, disable=not console.is_terminal) as progress:
         for name in given.models or MODELS:
             task = progress.add_task(name, total=given.examples)
             started = time.perf_counter()
             violation, done = run(
-                name, given.examples, given.steps, twin=given.twin, advance=lambda task=task: progress.advance(task)
+                name,
+                given.examples,
+                given.steps,
+                engine=given.engine,
+                twin=given.twin,
+                advance=lambda task=task: progress.advance(task),
             )
             seconds = time.perf_counter() - started
             console.print(

@@ -25,7 +25,7 @@ from tests.models import (
     standing,
     tasks,
 )
-from tests.models.world import Model
+from tests.models.world import Model, on_engine
 
 MODELS: dict[str, tuple[type[Model], Callable[[], Any]]] = {
     "standing": (standing.Standing, standing.TWIN),
@@ -59,13 +59,15 @@ def run(
     examples: int,
     steps: int,
     *,
+    engine: str = "sqlite",
     twin: bool = False,
     seed: int | bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> tuple[str | None, Done]:
     """Run a model; returns what it found, if anything, and what was done.
 
-    `seed`: True for other runs each time, False or a number for the same ones.
+    `engine`: what keeps the rooms, `sqlite` or `postgres`. `seed`: True for other runs each time, False or a number for
+    the same ones.
     """
     model, fault = MODELS[name]
     done = Done()
@@ -93,7 +95,7 @@ def run(
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    with fault() if twin else contextlib.nullcontext():
+    with on_engine(engine), fault() if twin else contextlib.nullcontext():
         try:
             run_state_machine_as_test(Counted if isinstance(seed, bool) else given_seed(seed)(Counted), settings=how)
         except AssertionError as error:

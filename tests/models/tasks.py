@@ -163,7 +163,7 @@ class Tasks(Model):
             assert reply.task in fitting
             self.take(name, self.tasks[reply.task])
         else:
-            assert code(reply) == ("wip_cap" if any(self.tasks[w].state == "open" for w in fitting) else "not_found")
+            assert code(reply) == ("wip_cap" if self.held(name) >= CAP else "not_found")
 
     @precondition(lambda self: self.tasks)
     @rule(name=names, data=st.data(), status=st.sampled_from(["working", "blocked", None]), stale=st.booleans())

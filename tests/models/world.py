@@ -1,17 +1,15 @@
 """The world that every model drives: a real door over a real store, a clock in the model's hand, and crashes.
 
-A crash is what `kill -9` leaves: the files as they are between two steps, the write-ahead log not checkpointed,
-opened again by a new store. Steps and time are the model's; what must hold, each model says by itself.
+A crash is what `kill -9` leaves, opened again by a new store: files between two steps, or a database whose connections
+have ended. `on_engine` chooses the engine. Steps and time are the model's; what must hold, each model says by itself.
 
 The store has no threads here: an act is committed where it is asked for, which is four times as fast. What
 threads do to it is tested elsewhere, and a model does one thing at a time anyway. The room's supervisor works
 when a model lets it tick, and sleeps never; a second one, and one that stalls in the middle of its work, too.
 """
 
-import asyncio
 import contextlib
 import secrets
-import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -34,16 +32,10 @@ from teamroom.server.record import journal
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.runs import RunReport
 from teamroom.server.settings import Settings
-from teamroom.server.store import folder as data_folder
-from teamroom.server.store.engine import CarryOut, Recover, Turn, Work
-from teamroom.server.store.sqlite.connect import connect_writer
-from teamroom.server.store.sqlite.readers import Readers
-from teamroom.server.store.sqlite.store import SqliteStore, in_one_transaction
-from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Effects, Reading, Writing
-from teamroom.server.store.writer import CHECKPOINT_COMMITS, Writer
 from teamroom.server.supervisor import loop
 from teamroom.server.supervisor.loop import Supervisor
+from tests.models.engines import ENGINES, Engine, model_loop, run_at_once
 from tests.support.rates import without_limits
 
 BEGINNING = 1_795_000_000.0
@@ -52,8 +44,6 @@ MEMORY = Path("/dev/shm")
 
 CLOCK_STEPS = (-1.0, 3_600.0, -3_600.0, 86_400.0, -86_400.0, 90 * 86_400.0, -90 * 86_400.0)
 """By how much somebody sets the clock on the wall."""
-
-FILES = ("room.db", "room.db-wal")
 
 Decided = Callable[[Writing, float], Any]
 """What a supervisor has decided to do, and not done yet."""
@@ -70,8 +60,9 @@ class Plan:
 class World:
     """One room, from its beginning to the end of one run."""
 
-    _rooms: ClassVar[dict[int, tuple[Path, dict[str, str]]]] = {}
-    _statements = sqlite_statements()
+    engine: ClassVar[Engine] = ENGINES["sqlite"]
+    statements: ClassVar[Mapping[str, str]] = engine.statements
+    _rooms: ClassVar[dict[tuple[str, int], tuple[Path, dict[str, str]]]] = {}
 
     def __init__(self, plan: Plan) -> None:
         self.now = BEGINNING  # the time that passes
@@ -79,14 +70,15 @@ class World:
         self._plan = plan
         self.settings = Settings(**{"reserve_bytes": 0, "refusals_per_hour": 1000, **plan.settings})
         self._scratch = Path(tempfile.mkdtemp(prefix="teamroom-model-", dir=MEMORY if MEMORY.is_dir() else None))
-        self.lives = self._copies = 0
+        self.lives = self._places = 0
         self.listening: set[int] = set()
         """Who has a live listener, which waits for nothing here."""
-        if id(plan) not in self._rooms:
-            self._rooms[id(plan)] = self._furnish()
-        template, self.tokens = self._rooms[id(plan)]
+        key = (self.engine.name, id(plan))
+        if key not in self._rooms:
+            self._rooms[key] = self._furnish()
+        template, self.tokens = self._rooms[key]
         self.tokens = dict(self.tokens)
-        self._live_on(template)
+        self._live_on(self.engine.copy(template, self._new_place()))
         self.callers = {name: self.identify(token) for name, token in self.tokens.items()}
 
     def identify(self, token: str) -> Caller:
@@ -116,7 +108,8 @@ class World:
 
     def look(self, sql: str) -> list[tuple[Any, ...]]:
         """What lies in the database."""
-        return [tuple(row) for row in self._store.committer.connection.execute(sql)]
+        found: list[tuple[Any, ...]] = self._store.look(sql)
+        return found
 
     @property
     def wall(self) -> float:
@@ -136,13 +129,13 @@ class World:
 
     def tick(self, holder: str = "first") -> float:
         """A supervisor does all that is due; returns when the next thing is."""
-        return _loop.run_until_complete(self._supervisor(holder, self.door).tick())
+        return model_loop.run_until_complete(self._supervisor(holder, self.door).tick())
 
     def tick_and_stall(self, holder: str = "first") -> list[Decided]:
         """A supervisor stalls between what it decided in its first round and the first commit of that; returns it."""
         stalling = StallingDoor(self.door)
         with contextlib.suppress(StalledError):
-            _loop.run_until_complete(self._supervisor(holder, stalling).tick())
+            model_loop.run_until_complete(self._supervisor(holder, stalling).tick())
         return stalling.decided
 
     def go_on(self, decided: list[Decided]) -> list[Any]:
@@ -154,8 +147,8 @@ class World:
 
     def crash(self) -> None:
         """The server is killed, and another one opens what it left."""
-        life, store = self._life, self._store
-        self._live_on(life)
+        store = self._store
+        self._live_on(self.engine.after_kill(self._life, self._new_place()))
         run_at_once(store.close())
 
     def restart(self, step: float) -> None:
@@ -165,25 +158,21 @@ class World:
         self.crash()
 
     def back_up(self) -> Path:
-        """A copy of the room's files, as they are now."""
-        self._copies += 1
-        return _copied(self._life, self._scratch / f"copy-{self._copies}")
+        """A copy of the room, as it is now."""
+        return self.engine.copy(self._life, self._new_place())
 
     def restore(self, backup: Path) -> str | None:
         """An earlier copy takes the room's place, and what was stopped since stays so; returns an owner's new token."""
-        connection = self._store.committer.connection
-        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch)
-        stops = journal.stopped(Reading(connection, context))
+        context = Context(self.statements, self.settings, secrets.token_bytes, self.watch)
+        stops = journal.stopped(Reading(self._store.connection, context))
         ((epoch,),) = self.look("select epoch from head")
 
         def begin(tx: Writing) -> str | None:
             start_new_epoch(tx, epoch + 1, tx.wall, stops)
             return mend(tx) or owner_token(tx, self.tokens["olga"])
 
-        self._copies += 1
-        draft, store = _copied(backup, self._scratch / f"copy-{self._copies}"), self._store
-        with contextlib.closing(connect_writer(draft / FILES[0])) as opened:
-            token = in_one_transaction(opened, context, begin)
+        draft, store = self.engine.copy(backup, self._new_place()), self._store
+        token: str | None = self.engine.rewrite(draft, context, begin)
         self._live_on(draft)
         run_at_once(store.close())
         return token
@@ -198,13 +187,13 @@ class World:
     def close(self) -> None:
         """Close the room and take its files away, whatever its log says."""
         run_at_once(self._store.close())
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        self.engine.remove(self._scratch)
 
     def verify(self) -> log.Verification:
         """Verify the log, and rebuild from it what the room holds."""
-        context = Context(self._statements, self.settings, secrets.token_bytes)
+        context = Context(self.statements, self.settings, secrets.token_bytes)
         verifier = log.Verifier(seal=None, key=None)
-        while (verdict := verifier.step(Reading(self._store.committer.connection, context))) is None:
+        while (verdict := verifier.step(Reading(self._store.connection, context))) is None:
             pass
         return verdict
 
@@ -214,27 +203,30 @@ class World:
         except Refusal as refusal:
             return refusal
 
-    def _live_on(self, folder: Path) -> None:
-        self._life = self._scratch / str(self.lives)
+    def _new_place(self) -> Path:
+        self._places += 1
+        return self._scratch / str(self._places)
+
+    def _live_on(self, place: Path) -> None:
+        self._life = place
         self.lives += 1
-        _copied(folder, self._life)
-        self._store = self._open(self._life)
+        self._store = self._open(place)
         run_at_once(self._store.open())
         self.watch.resume(run_at_once(self._store.look_up(lambda tx: tx.only(Moment, "clock_state"))))
         self.watch.was_away_since(run_at_once(self._store.look_up(lambda tx: tx.value(float, "last_sign"))) or 0.0)
         self.door = Door(self._store, self.watch, _METRICS, str, without_limits())
 
-    def _open(self, folder: Path) -> "StoreWithoutThreads":
+    def _open(self, place: Path) -> Any:
         self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
         listens = self.listening.__contains__
-        context = Context(self._statements, self.settings, secrets.token_bytes, self.watch, listens=listens)
-        return StoreWithoutThreads(folder, context, _nothing)
+        context = Context(self.statements, self.settings, secrets.token_bytes, self.watch, listens=listens)
+        return self.engine.open(place, context, _nothing)
 
     def _furnish(self) -> tuple[Path, dict[str, str]]:
         """The room as every run finds it; made once for all runs of a model."""
         folder = Path(tempfile.mkdtemp(prefix="teamroom-plan-", dir=MEMORY if MEMORY.is_dir() else None))
-        _templates.append(folder)
-        data_folder.make_private(folder)
+        _templates.append((self.engine, folder))
+        self.engine.make(folder)
         self._store = self._open(folder)
         run_at_once(self._store.open())
         made = self._store.create(lambda tx: open_room(tx, "olga"), log.FIRST_HASH)
@@ -252,19 +244,8 @@ class World:
         """What members do before the first step of every run."""
 
 
-def _copied(folder: Path, into: Path) -> Path:
-    """Copy a room's files into a new folder; returns it."""
-    data_folder.make_private(into)
-    for name in FILES:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.copy(folder / name, into / name)  # with its mode, so that it stays private
-    return into
-
-
 _METRICS = Metrics()
-_templates: list[Path] = []
-_loop = asyncio.new_event_loop()
-"""Futures want one; it runs for a tick of the supervisor, which never waits."""
+_templates: list[tuple[Engine, Path]] = []
 
 
 class StalledError(BaseException):
@@ -294,54 +275,6 @@ class StallingDoor:
         raise StalledError
 
 
-class WriterWithoutThread(Writer):
-    """Commits each act by itself, before `run` returns, and has checkpoints as often as under load."""
-
-    def start(self) -> None:
-        self.loop = _loop
-        self.committer.open()
-        self._commits = 0
-
-    async def run(self, work: Work, recover: Recover, when_full: bool, turn: Turn) -> tuple[Any, int]:
-        job = self.take_in(self.loop, work, recover, when_full, turn)
-        self.answer_now(self.committer.commit_batch(job, lambda: None))
-        self._commits += 1
-        if self._commits >= CHECKPOINT_COMMITS:
-            self.committer.checkpoint("checkpoint")
-            self._commits = 0
-        return await job.answer
-
-    def stop(self) -> None:
-        self.committer.connection.close()
-
-
-class NoReaders(Readers):
-    """Opens none: reads run where small ones do."""
-
-    async def open(self, connect: Any) -> None:
-        pass
-
-
-class StoreWithoutThreads(SqliteStore):
-    """The room's store, its acts and reads done where they are asked for."""
-
-    def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
-        super().__init__(folder, context, carry_out, make_writer=WriterWithoutThread)
-        self.reads.readers = NoReaders(context)
-
-    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
-        return await super().read(work, is_small=True)
-
-
-def run_at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """What a coroutine returns that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise AssertionError("it waits for something that nobody does")
-
-
 def _nothing(effects: Effects) -> None:
     """Nobody waits in these rooms."""
 
@@ -354,7 +287,20 @@ def clean_up() -> Iterator[None]:
     finally:
         World._rooms.clear()
         while _templates:
-            shutil.rmtree(_templates.pop(), ignore_errors=True)
+            engine, place = _templates.pop()
+            engine.remove(place)
+
+
+@contextlib.contextmanager
+def on_engine(name: str) -> Iterator[None]:
+    """Let rooms be kept by an engine, `sqlite` or `postgres`."""
+    before = World.engine, World.statements
+    World.engine = ENGINES[name]
+    World.statements = World.engine.statements
+    try:
+        yield
+    finally:
+        World.engine, World.statements = before
 
 
 @contextlib.contextmanager
@@ -371,25 +317,25 @@ def open_world(plan: Plan) -> Iterator[World]:
 @contextlib.contextmanager
 def statement(name: str, change: Callable[[str], str]) -> Iterator[None]:
     """A fault in one statement of SQL, for the twin of a model."""
-    whole = World._statements
+    whole = World.statements
     changed = change(whole[name])
     assert changed != whole[name], f"the statement {name} is another one now"
-    World._statements = {**whole, name: changed}
+    World.statements = {**whole, name: changed}
     try:
         yield
     finally:
-        World._statements = whole
+        World.statements = whole
 
 
 @contextlib.contextmanager
 def own_statement(name: str, sql: str) -> Iterator[None]:
     """One more statement, for a twin that reads what the room does not."""
-    whole = World._statements
-    World._statements = {**whole, name: sql}
+    whole = World.statements
+    World.statements = {**whole, name: sql}
     try:
         yield
     finally:
-        World._statements = whole
+        World.statements = whole
 
 
 class Model(RuleBasedStateMachine):

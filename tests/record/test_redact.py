@@ -8,11 +8,14 @@ import anyio.to_thread
 import pytest
 
 from teamroom.server.acts.receipts.redact import PAGE
+from teamroom.server.door.runtimes import WRITTEN_SECONDS
+from teamroom.server.rules.text import REDACTED
 from teamroom.server.store.folder import DATABASE
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 from tests.support.shells import Shell
+from tests.support.visitors import visitor
 
 pytestmark = promise("LOG3")
 
@@ -150,10 +153,105 @@ async def test_only_a_room_owner_redacts_content(room: RunningRoom) -> None:
         ({"what": "O-99"}, "not_found"),
         ({"what": "99999"}, "not_found"),
         ({"what": "9" * 100}, "not_found"),
-        ({"what": "@olga"}, "invalid"),
+        ({"what": "@nosuch"}, "not_found"),
+        ({"what": "olga"}, "invalid"),
         ({"what": "M-x"}, "invalid"),
     ],
 )
 async def test_missing_content_cannot_be_redacted(room: RunningRoom, arguments: dict[str, object], code: str) -> None:
     owner = await room.owner()
     assert (await owner.refused("redact", **arguments, reason="none"))["code"] == code
+
+
+# ------------------------------------------------------------------ what runtimes report
+
+WHERE = dict.fromkeys(("host", "folder", "harness", "version", "branch"), SECRET)
+
+
+async def report(room: RunningRoom, member: Member, where: dict[str, str], tool: str) -> None:
+    """A runtime of the builder says where it runs, and its harness what it waits for; the room writes both down."""
+    assert not (await member.said("heartbeat", runtime=where))[2]
+    headers = {"Authorization": f"Bearer {room.tokens['builder']}"}
+    asks = {"hook_event_name": "PermissionRequest", "tool_name": tool}
+    assert (await room.raw("POST", "/hooks/claude", json=asks, headers=headers)).status_code == 200
+    await room.later(WRITTEN_SECONDS)
+
+
+async def every_view(room: RunningRoom, owner: Member) -> str:
+    """What is shown of the builder: to members, on the page, in the morning, and in an export."""
+    found = [await every_text(owner), str(await owner("who", name="builder")), str(await owner("overnight"))]
+    async with visitor(room) as browser:
+        found += [(await browser.get(path)).text for path in ("/", "/members/builder")]
+    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    found += [(await shell.here(*words)).out for words in (("roster", "builder"), ("export",), ("overnight",))]
+    return "\n".join(found)
+
+
+async def test_what_a_runtime_reported_is_redacted_and_stays_so_when_it_reports_the_same(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder", mode="live")
+    for _ in range(3):
+        await report(room, builder, WHERE, SECRET)
+        await report(room, builder, {**WHERE, "host": f"other-{SECRET}"}, SECRET)
+    assert (await every_view(room, owner)).count(SECRET) > 5, "what is looked for would be found"
+    shell = Shell(room.folder.parent, {"TEAMROOM_DATA": str(room.folder), "TEAMROOM_URL": room.url})
+    done = await shell.here("redact", "@builder", "--reason", "a password in a branch")
+    assert done.code == 0, done.err
+    assert "3 reports of its runtimes lost the text, and cannot repeat it." in done.out
+    assert (await owner("who", name="builder"))["members"][0]["on_two_hosts"], "two are two, whatever they are called"
+    for _ in range(2):
+        assert SECRET not in await every_view(room, owner)
+        await until_nowhere(room.folder, SECRET)
+        await report(room, builder, WHERE, SECRET)
+    shown = (await owner("who", name="builder"))["members"][0]
+    assert {one["branch"] for one in shown["runtimes"]} == {REDACTED}
+    assert shown["harness"]["tool"] == REDACTED
+    await verify(room)
+    await report(room, builder, {**WHERE, "branch": "main"}, "Bash")
+    shown = (await owner("who", name="builder"))["members"][0]
+    assert {one["branch"] for one in shown["runtimes"]} == {"main", REDACTED}
+    assert shown["harness"]["tool"] == "Bash"
+
+
+async def test_a_redaction_of_reports_leaves_everything_else_about_the_member(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder", mode="live")
+    await owner("pause", target="builder", reason="looking into it")
+    await owner("resume", target="builder", reason="it was nothing")
+    assert (await owner("redact", what="@builder", reason="none"))["reports"] == 0
+    await report(room, builder, WHERE, SECRET)
+    done = await owner("redact", what="@builder", reason="a password")
+    assert (done["reports"], done["more"]) == (2, False)
+    assert (await owner("redact", what="@builder", reason="again"))["receipt"] is None
+    (paused,) = (await owner("read_receipts", act="pause"))["receipts"]
+    assert paused["detail"]["reason"] == "looking into it"
+    (entry,) = (await owner("read_receipts", act="redact"))["receipts"]
+    assert entry["summary"] == "@olga redacted what runtimes of @builder report: “a password”"
+
+
+async def test_many_entries_about_reports_are_redacted_page_by_page(room: RunningRoom) -> None:
+    owner = await room.owner()
+    (builder,) = await room.enroll("builder", mode="live")
+    for number in range(PAGE + 1):
+        await report(room, builder, {"host": "mill"}, f"{SECRET}-{number}")
+        await room.later(WRITTEN_SECONDS)
+    assert (await owner("redact", what="@builder", reason="a password"))["more"]
+    await room.later(1)
+    assert SECRET not in await every_view(room, owner)
+    await until_nowhere(room.folder, SECRET)
+    await verify(room)
+
+
+async def test_a_redaction_by_age_removes_old_reports(room: RunningRoom) -> None:
+    owner = await room.owner()
+    older, builder = await room.enroll("older", "builder", mode="live")
+    await report(room, builder, WHERE, SECRET)
+    await room.later(2 * A_DAY)
+    await room.later(2 * A_DAY)
+    assert not (await older.said("heartbeat", runtime={"host": "mill"}))[2]
+    await room.later(1)
+    await owner("redact", older_than_seconds=A_DAY, reason="as every day")
+    assert SECRET not in await every_view(room, owner)
+    await until_nowhere(room.folder, SECRET)
+    shown = (await owner("who", name="older"))["members"][0]
+    assert [one["host"] for one in shown["runtimes"]] == ["mill"], "what is new stays"

@@ -317,6 +317,22 @@ async def refused(room: RunningRoom, owner: Member, text: str) -> list[str]:
     return [str(entry["seq"]) for entry in found if entry["outcome"] == "refused"]
 
 
+async def reports(room: RunningRoom, owner: Member, text: str) -> list[str]:
+    """A member runs on two hosts, and its harness waits for a permission: every report has the text."""
+    (agent,) = await room.enroll("agent", mode="live")
+    where = dict.fromkeys(("host", "folder", "harness", "version", "branch"), text)
+    asks = {"hook_event_name": "PermissionRequest", "tool_name": text}
+    for _ in range(4):
+        for place in (where, {**where, "host": f"{text}-2"}):
+            assert not (await agent.said("heartbeat", runtime=place))[2]
+            headers = {"Authorization": f"Bearer {room.tokens['agent']}"}
+            assert (await room.raw("POST", "/hooks/claude", json=asks, headers=headers)).status_code == 200
+            await room.later(150)
+    acts = [entry["act"] for entry in (await owner("read_receipts", subject="@agent", limit=100))["receipts"]]
+    assert {"two_hosts", "presence"} <= set(acts), "the owner was told of both"
+    return ["@Agent"]
+
+
 async def newest(owner: Member, act: str) -> int:
     return int((await owner("read_receipts", act=act, limit=1))["receipts"][0]["seq"])
 
@@ -326,7 +342,7 @@ STORIES: dict[str, Story] = {
     for story in (
         *(message, title, title_by_number, edit_by_number, work, work_by_number, block_by_number, offer, stop, label),
         *(decision, decision_by_number, authorisation),
-        *(capability, plant, repair, refused, imported, imported_by_number),
+        *(capability, plant, repair, refused, imported, imported_by_number, reports),
     )
 }
 

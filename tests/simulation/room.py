@@ -11,7 +11,8 @@ from typing import Any
 from teamroom.server.acts.act import AnyAct, Reply
 from teamroom.server.clock import RoomClock
 from teamroom.server.store.transaction import Context, Effects
-from tests.models.world import Plan, StoreWithoutThreads, World
+from tests.models.engines import StoreWithoutThreads
+from tests.models.world import Plan, World
 
 DAY, HOUR, MINUTE = 86_400.0, 3600.0, 60.0
 
@@ -30,7 +31,7 @@ class SimulatedWorld(World):
     def _open(self, folder: Path) -> StoreWithoutThreads:
         self.watch = RoomClock(lambda: self.wall, lambda: self.now, self.settings.clock_step_seconds)
         listens = self.listening.__contains__
-        context = Context(self._statements, self.settings, self._dice.randbytes, self.watch, listens=listens)
+        context = Context(self.statements, self.settings, self._dice.randbytes, self.watch, listens=listens)
         return StoreWithoutThreads(folder, context, lambda effects: self._caused(effects))
 
 

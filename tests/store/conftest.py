@@ -1,16 +1,16 @@
 """What all tests of stores share."""
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 
-from teamroom.server.store.postgres import link
-
-SLOW_SECONDS = 20.0
+from tests.support.postgres import patience
 
 
 @pytest.fixture(autouse=True)
-def patient_with_postgres(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def patient_with_postgres(request: pytest.FixtureRequest) -> Iterator[None]:
     """Let a database be slow while other tests make and drop theirs, except where a test is about one that is."""
-    if request.node.get_closest_marker("postgres") is None or "database_faults" in request.node.nodeid:
-        return
-    monkeypatch.setattr(link, "ANSWER_SECONDS", SLOW_SECONDS)
-    monkeypatch.setattr(link, "SILENT_SECONDS", SLOW_SECONDS)
+    is_about_one = request.node.get_closest_marker("postgres") is None or "database_faults" in request.node.nodeid
+    with contextlib.nullcontext() if is_about_one else patience():
+        yield

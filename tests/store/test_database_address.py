@@ -20,6 +20,7 @@ from teamroom.server.store.postgres.address import Address, AddressError
 from tests.support import postgres
 from tests.support.promises import house, promise
 from tests.support.shells import TEAMROOM, Shell, up
+from tests.support.watching import until
 
 SECRET = "a-password-nobody-sees"
 
@@ -56,14 +57,38 @@ def test_two_servers_in_processes_of_their_own_are_one_room(tmp_path: Path, addr
 @pytest.mark.postgres
 def test_the_doctor_knows_the_database(tmp_path: Path, address: str) -> None:
     place = Place(tmp_path / "room", environment={"TEAMROOM_DATABASE": address})
-    (found,) = check_database(place)
+    (found, servers, clock) = check_database(place)
     assert found.level != "problem"
     assert "answers in" in found.found
+    assert servers.found == "No server has the room open."
+    assert "differs by" in clock.found
     nowhere = Place(tmp_path / "room", environment={"TEAMROOM_DATABASE": "postgresql://x:secret@127.0.0.1:1/x"})
     (lost,) = check_database(nowhere)
     assert lost.level == "problem"
     assert "secret" not in lost.found + lost.fix
     assert list(check_database(Place(tmp_path / "room", environment={}))) == []
+
+
+@house
+@pytest.mark.postgres
+def test_the_doctor_shows_the_servers_and_what_each_does(tmp_path: Path, address: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    with (
+        up(first, "--database", address, "--owner", "olga") as one,
+        up(second, "--key-file", str(first / "room.key"), TEAMROOM_DATABASE=address) as two,
+    ):
+        place = Place(first, environment={"TEAMROOM_DATABASE": address})
+        ports = [running.url.rpartition(":")[2] for running in (one, two)]
+
+        def shown() -> str:
+            return next(finding.found for finding in check_database(place) if finding.about == "servers")
+
+        until(lambda: "letters" in shown() and all(f":{port}/" in shown() for port in ports), "both servers are shown")
+        assert shown().startswith("2 have the room open: ")
+        assert "seen " in shown()
+        for server in (one, two):
+            server.process.kill()
+        until(lambda: shown() == "No server has the room open.", "the servers are gone")
 
 
 @house

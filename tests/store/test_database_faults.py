@@ -31,7 +31,7 @@ from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.servers import Lease
 from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Reading, Writing
-from tests.campaigns import postgres_stops, two_servers
+from tests.campaigns import network_cuts, postgres_stops, takeovers, two_servers
 from tests.campaigns.shared_rooms import engine_at, enrolled, owner_of, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
@@ -45,6 +45,9 @@ from tests.support.stores import handed_over
 pytestmark = [pytest.mark.postgres, house]
 
 SEED = 20_261_130
+HELD_SECONDS = 8.0
+"""How long a stranger holds the head: an act waits for 1.5 seconds, and twenty one after the other for thirty."""
+
 COMES_BACK_SECONDS, SLOW_MACHINE_SECONDS = 5.0, 2.0
 
 
@@ -327,6 +330,108 @@ async def test_an_act_that_a_stranger_holds_up_is_refused_as_busy(tmp_path: Path
         assert (await post(room, builder, "after")).receipt
 
 
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03", "53300"])
+async def test_an_act_that_the_database_cannot_serve_now_is_busy_and_changes_nothing(
+    tmp_path: Path, address: str, code: str
+) -> None:
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        (builder,) = await enrolled(room, "builder")
+        room.store.context.statements["fails"] = (  # type: ignore[index]
+            f"do $$ begin raise exception 'not now' using errcode = '{code}'; end $$"
+        )
+
+        def failing(tx: Writing) -> None:
+            tx.save_clock()
+            tx.run("take_lease", duty="test", holder="test", until=1.0)
+            tx.run("fails")
+
+        with logged():
+            refused = await refusal(room.door.act_as_room(failing))
+        assert (refused.code, refused.needs["retry_after_seconds"]) == ("busy", 1)
+        assert await room.store.look_up(lambda tx: tx.one(Lease, "lease", duty="test")) is None
+        assert (await post(room, builder, "after")).receipt
+
+
+class NeverRunsAgain(Committer):
+    """The twin: an act whose transaction the database ended is not run again."""
+
+    def commit_batch(self, first: Any, next_job: Any) -> list[Any]:
+        """Run acts as if the time for another try was over."""
+        self.is_cut_off = lambda: True
+        return super().commit_batch(first, next_job)
+
+
+@promise("LOG4")
+@pytest.mark.parametrize("make_committer", [Committer, NeverRunsAgain], ids=["it runs again", "the twin refuses"])
+async def test_an_act_that_stood_still_and_lost_its_transaction_runs_again_once(
+    tmp_path: Path, address: str, make_committer: type[Committer]
+) -> None:
+    ended = threading.Event()
+
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        await enrolled(room, "builder")
+        room.store.committer.__class__ = make_committer
+        runs = []
+
+        def stands_still(tx: Writing) -> int:
+            runs.append(1)
+            tx.save_clock()
+            tx.run("take_lease", duty="test", holder="test", until=1.0)
+            if len(runs) == 1:
+                assert ended.wait(BOUND_SECONDS)
+            return len(runs)
+
+        def is_ended() -> bool:
+            with psycopg.connect(address) as other:
+                found = other.execute(
+                    "select count(*) from pg_stat_activity where datname = current_database() "
+                    "and state = 'idle in transaction' and pid <> pg_backend_pid()"
+                ).fetchone()
+            return bool(runs) and found == (0,)
+
+        with logged():
+            acting = asyncio.ensure_future(room.door.act_as_room(stands_still))
+            await until(is_ended)
+            ended.set()
+            if make_committer is NeverRunsAgain:
+                assert (await refusal(acting)).code in ("storage", "busy")
+                assert runs == [1]
+                return
+            assert await asyncio.wait_for(acting, BOUND_SECONDS) == 2
+        lease = await room.store.look_up(lambda tx: tx.one(Lease, "lease", duty="test"))
+        assert lease is not None
+        assert lease.fence == 1
+
+
+class TriesEachAlone(Committer):
+    """The twin: each act waits for the lock by itself, after all that came before it."""
+
+    def commit_batch(self, first: Any, next_job: Any) -> list[Any]:
+        """Run acts as if each had just come."""
+        first.came_at = time.monotonic()
+        return super().commit_batch(first, next_job)
+
+
+@pytest.mark.parametrize("make_committer", [Committer, TriesEachAlone], ids=["together", "the twin piles up"])
+async def test_a_long_lock_of_a_stranger_lets_acts_neither_pile_up_nor_wait_for_ever(
+    tmp_path: Path, address: str, make_committer: type[Committer]
+) -> None:
+    async with server(tmp_path / "room", engine_at(address, make_committer)) as room:
+        (builder,) = await enrolled(room, "builder")
+        with psycopg.connect(address) as stranger, logged():
+            stranger.execute("select id from head for update")
+            calls = [asyncio.ensure_future(post(room, builder, f"{n}")) for n in range(20)]
+            done, waiting = await asyncio.wait(calls, timeout=HELD_SECONDS)
+            stranger.rollback()
+            await asyncio.gather(*calls, return_exceptions=True)
+            if make_committer is TriesEachAlone:
+                assert len(waiting) > 10
+                return
+            assert {call.exception().code for call in done} == {"busy"}  # type: ignore[union-attr]
+            assert (len(done), room.store.waiting) == (20, 0)
+        assert (await post(room, builder, "after")).receipt
+
+
 async def test_a_read_without_a_free_connection_is_busy_after_a_bounded_wait(tmp_path: Path) -> None:
     postgres.require_server()
     let_go = threading.Event()
@@ -385,3 +490,35 @@ async def test_a_plain_read_of_standing_before_the_lock_lets_acts_through(tmp_pa
 async def test_a_database_that_is_stopped_at_once_loses_and_doubles_nothing(tmp_path: Path) -> None:
     outcome = await postgres_stops.campaign(tmp_path / "rooms", 2, seed=SEED)
     assert outcome.faults == []
+
+
+@promise("CTL2", "CTL4", "CTL9", "LOG4")
+@pytest.mark.skipif(find_programs() is None, reason="no initdb on this machine: no network is cut under load")
+async def test_no_act_passes_a_pause_while_the_network_of_a_server_is_cut(tmp_path: Path) -> None:
+    outcome = await network_cuts.campaign(tmp_path / "rooms", 2, seed=SEED, more_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.faults == []
+    assert outcome.figures["answers there"]["storage"] > 0
+
+
+@promise("CTL2", "CTL4")
+@pytest.mark.skipif(find_programs() is None, reason="no initdb on this machine: no network is cut under load")
+async def test_a_server_that_never_notices_the_cut_is_found(tmp_path: Path) -> None:
+    outcome = await network_cuts.campaign(tmp_path / "rooms", 2, seed=SEED, twin=True)
+    assert any("quiet after" in fault for fault in outcome.faults)
+    assert any("after the pause was acknowledged" in fault for fault in outcome.faults)
+
+
+@promise("REM1")
+async def test_the_duties_of_a_server_that_is_killed_are_taken_over_in_time(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await takeovers.campaign(tmp_path / "room", 1, seed=SEED, more_seconds=SLOW_MACHINE_SECONDS)
+    assert outcome.faults == []
+    postgres.drop_databases()
+
+
+@promise("REM1")
+async def test_duties_that_are_held_for_a_minute_are_found(tmp_path: Path) -> None:
+    postgres.require_server()
+    outcome = await takeovers.campaign(tmp_path / "room", 1, seed=SEED, twin=True)
+    assert any("another holder after" in fault for fault in outcome.faults)
+    postgres.drop_databases()

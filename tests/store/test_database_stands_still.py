@@ -165,7 +165,7 @@ async def test_a_store_that_was_closed_while_it_connected_again_commits_nothing_
     address = postgres.address_at(postgres.make_database())
     reached, let_go, made = [], threading.Event(), list[session.Session]()
 
-    def slow(there: Address, budget: float, seconds: float) -> session.Session:
+    def slow(there: Address, budget: float, *more: Any) -> session.Session:
         reached.append(there)
         assert let_go.wait(BOUND_SECONDS)
         made.append(connect_writer(there, budget))

@@ -228,6 +228,25 @@ async def test_each_server_counts_its_own_acts_and_both_show_the_rooms_log(
     assert "teamroom_database_bytes" not in there
 
 
+@house
+async def test_each_server_says_which_duties_it_does_and_how_large_its_batches_are(
+    two: tuple[RunningRoom, RunningRoom],
+) -> None:
+    first, second = two
+    for room in two:
+        await room.room.servers.sign()
+    await (await second.owner())("pause", target="room", reason="look", for_seconds=1)
+    second.time.forward(2)
+    await second.room.supervisor.tick()
+    here, there = [await metrics(room) for room in two]
+    assert [here[f"teamroom_duty duty={duty}"] for duty in ("supervisor", "letters")] == [0, 1]
+    assert [there[f"teamroom_duty duty={duty}"] for duty in ("supervisor", "letters")] == [1, 0]
+    assert there["teamroom_batch_acts_bucket le=+Inf"] == there["teamroom_commits_total"]
+    assert there["teamroom_batch_acts_sum"] == there["teamroom_acts_committed_total"]
+    assert there["teamroom_batch_acts_bucket le=1.0"] <= there["teamroom_batch_acts_bucket le=64.0"]
+    assert first.room.servers.name != second.room.servers.name
+
+
 @promise("LOG3")
 async def test_what_does_not_continue_the_chain_is_damage_for_the_other_server(
     two: tuple[RunningRoom, RunningRoom],

@@ -24,7 +24,7 @@ from teamroom.server.store.sqlite.store import MakeCommitter, MakeWriter, Sqlite
 from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.writer import Writer
 from tests.campaigns.invariants import rows
-from tests.support.postgres import address_of, connected, drop_databases, require_server
+from tests.support.postgres import address_of, connected, drop_databases, is_in_database, require_server
 
 
 @dataclass(frozen=True)
@@ -128,13 +128,18 @@ POSTGRES = Engine(
     _postgres_holds,
     _refused_by_postgres,
     settings={"act_read_seconds": 0.3, "read_seconds": 10},
-    too_many=1_500_000,
+    too_many=5_000_000,
     marks=(pytest.mark.postgres,),
     require=require_server,
     clean_up=drop_databases,
 )
 
 ENGINES = (SQLITE, POSTGRES)
+
+
+def engine_of(place: Path) -> Engine:
+    """The engine that keeps the room of a data folder: PostgreSQL if the folder names a database."""
+    return POSTGRES if is_in_database(place) else SQLITE
 
 
 def sqlite_with(make_committer: MakeCommitter = Committer, make_writer: MakeWriter = Writer) -> Engine:

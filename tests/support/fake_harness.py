@@ -10,6 +10,7 @@ import json
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -148,6 +149,8 @@ def acp() -> None:
         elif method in ("session/new", "session/load"):
             (server,) = params["mcpServers"]
             variables = {one["name"]: one["value"] for one in server["env"]}
+            with socket.socket(socket.AF_UNIX) as told:
+                told.connect(variables.pop("TEAMROOM_TOLD"))
             note(asked=method, bridge=server["args"], session=params.get("sessionId"))
             reply = {"sessionId": SESSION} if method == "session/new" else {}
             if method == "session/load" and has_forgotten():

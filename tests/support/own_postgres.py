@@ -1,11 +1,13 @@
 """A PostgreSQL server that tests start themselves, where the machine has its programs."""
 
 import atexit
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,11 +18,13 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True)
 class OwnServer:
-    """A cluster in a folder of its own, on 127.0.0.1."""
+    """A cluster in a folder of its own, on 127.0.0.1 and on what else it is told to listen to."""
 
     folder: Path
     port: int
     programs: Path
+    also_on: str | None = None
+    """One more address of this machine; everybody in its network of four addresses is trusted."""
 
     @property
     def address(self) -> str:
@@ -33,7 +37,8 @@ class OwnServer:
 
     def start(self) -> None:
         """Start the server, and wait until it answers."""
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        listens = ",".join(("127.0.0.1", *([self.also_on] if self.also_on else [])))
+        options = f"-p {self.port} -c listen_addresses={listens} -c unix_socket_directories={self.folder}"
         self.control("-t", str(STARTS_SECONDS), "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self, how: str = "fast") -> None:
@@ -41,7 +46,7 @@ class OwnServer:
         self.control("-m", how, "stop")
 
 
-def make_own(folder: Path) -> OwnServer | None:
+def make_own(folder: Path, also_on: str | None = None) -> OwnServer | None:
     """Make a cluster in an empty folder; None if the machine has no PostgreSQL."""
     programs = find_programs()
     if programs is None:
@@ -50,7 +55,25 @@ def make_own(folder: Path) -> OwnServer | None:
         folder.chmod(0o755)
         shutil.chown(folder, NOBODY)
     _run(str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
-    return OwnServer(folder, free_port(), programs)
+    if also_on is not None:
+        with (folder / "data" / "pg_hba.conf").open("a") as trusted:
+            trusted.write(f"host all all {also_on}/30 trust\n")
+    return OwnServer(folder, free_port(), programs, also_on)
+
+
+@contextlib.contextmanager
+def own_server(also_on: str | None = None) -> Iterator[OwnServer | None]:
+    """A cluster that runs as long as the block, and is then removed; None if the machine has no PostgreSQL."""
+    folder = Path(tempfile.mkdtemp(prefix="teamroom-postgres-"))
+    own = make_own(folder, also_on)
+    if own is not None:
+        own.start()
+    try:
+        yield own
+    finally:
+        if own is not None:
+            own.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def start_own() -> str | None:

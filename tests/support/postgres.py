@@ -2,17 +2,21 @@
 
 import contextlib
 import os
+import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from teamroom.server.store.folder import make_private
+from teamroom.server.store.postgres import link
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_writer, migrate
 from tests.support.own_postgres import start_own
@@ -21,7 +25,18 @@ ADDRESS = "postgresql://postgres@127.0.0.1:5432/postgres"
 """Where a server is looked for, unless TEAMROOM_TEST_DATABASE names another."""
 
 NAME_FILE = "database"
-"""The file in a room's data folder that names its database, so that a test finds it again."""
+"""The file in a room's data folder that names its database, or has its address, so that a test finds it again."""
+
+
+SLOW_SECONDS = 20.0
+"""How long a database may be silent that other tests keep busy."""
+
+_FROM_JSON = re.compile(r"((?:\w+\.)?\w+) ->>")
+
+
+def as_postgres(sql: str) -> str:
+    """A statement of a test for PostgreSQL: texts that hold JSON need a cast, and rows are in order of their place."""
+    return _FROM_JSON.sub(r"cast(\1 as json) ->>", sql).replace("rowid", "ctid")
 
 
 @cache
@@ -54,7 +69,15 @@ def address_of(place: Path) -> str:
     file = place / NAME_FILE
     if not file.exists():
         file.write_text(make_database())
-    return address_at(file.read_text())
+    named = file.read_text()
+    return named if "://" in named else address_at(named)
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Let a database be slow while other tests make and drop theirs, except where a test is about one that is."""
+    with mock.patch.multiple(link, ANSWER_SECONDS=SLOW_SECONDS, SILENT_SECONDS=SLOW_SECONDS):
+        yield
 
 
 def make_database() -> str:
@@ -65,12 +88,18 @@ def make_database() -> str:
     return name
 
 
-@cache
-def _migrated() -> str:
-    """A database to copy: the migrations cost more than most tests do. It is dropped when the tests end."""
+def keep_database() -> str:
+    """Make an empty database that is dropped when the tests end; returns its name."""
     name = f"teamroom_test_{secrets.token_hex(8)}"
     _administer(f"create database {name} template template0 encoding 'UTF8'")
     _kept.append(name)
+    return name
+
+
+@cache
+def _migrated() -> str:
+    """A database to copy: the migrations cost more than most tests do."""
+    name = keep_database()
     with contextlib.closing(connect_writer(Address.parse(address_at(name)), 60)) as session:
         migrate(session, 0.0)
     return name
@@ -104,6 +133,33 @@ def address_at(name: str) -> str:
     password = f":{given['password']}" if given.get("password") else ""
     host, port = given.get("host") or "127.0.0.1", given.get("port") or 5432
     return f"postgresql://{given.get('user') or 'postgres'}{password}@{host}:{port}/{name}"
+
+
+class NamedRow(tuple[Any, ...]):
+    """A row whose values are found by number and by name, as SQLite's rows are."""
+
+    names: tuple[str, ...]
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.names.index(key) if isinstance(key, str) else key)
+
+
+def named_row(cursor: Any) -> Callable[[Sequence[Any]], NamedRow]:
+    """A row factory of psycopg."""
+    names = tuple(column.name for column in cursor.description or ())
+    kind = type("NamedRow", (NamedRow,), {"names": names})
+    return lambda values: kind(values)
+
+
+def keep_in_database(place: Path, address: str | None = None) -> None:
+    """Let the room of a new data folder be kept in a database: a new one, or the one at an address."""
+    make_private(place)
+    (place / NAME_FILE).write_text(address or make_database())
+
+
+def is_in_database(place: Path) -> bool:
+    """Whether a room's data folder names a database."""
+    return (place / NAME_FILE).exists()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of, find_member, forecast_of, last_evidence, no_such_member
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.owed import Slot, slots_of
+from teamroom.server.facts.reports import show_report
 from teamroom.server.facts.runtimes import RuntimeShown, show_runtimes
 from teamroom.server.facts.standing import ROOM, standing_in_force, stored_standing
 from teamroom.server.identity import Caller
@@ -255,7 +256,7 @@ def _harness(tx: Reading, row: RosterRow) -> HarnessShown | None:
         name=row.harness,
         gate=None if row.gate_at is None else tx.shown(row.gate_at),
         doing=row.phase or "",
-        tool=row.tool or "",
+        tool=show_report(row.tool or ""),
         since=tx.shown(row.phase_since) if row.phase and row.phase_since is not None else None,
     )
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from teamroom.server.acts.overnight.sections import Kind
 from teamroom.server.clock import WallTime, rfc3339
 from teamroom.server.facts.ids import message_name, number_of, task_name
+from teamroom.server.facts.reports import show_report
 from teamroom.server.facts.task import ROOM_MEMBER, task_now
 from teamroom.server.refusals import TYPING_ERRORS
 from teamroom.server.rules.hooks import describe_waiting
@@ -187,7 +188,7 @@ def _at_prompts(tx: Reading, prompts: dict[str, float], limit: int) -> list[Brok
         Broken(
             kind="at_prompt",
             subject=f"@{row.name}",
-            line=describe_waiting(row.phase, row.tool),
+            line=describe_waiting(row.phase, show_report(row.tool)),
             by=ROOM_NAME,
             at=tx.shown(row.since),
         )
@@ -200,7 +201,7 @@ def _on_two_hosts(tx: Reading, alive: dict[str, float], limit: int) -> list[Brok
         Broken(
             kind="two_hosts",
             subject=f"@{row.name}",
-            line=one_line(say_two_hosts(row.name, row.first_host, row.second_host)),
+            line=one_line(say_two_hosts(row.name, show_report(row.first_host), show_report(row.second_host))),
             by=ROOM_NAME,
             at=tx.shown(row.since),
         )

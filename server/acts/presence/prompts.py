@@ -1,6 +1,7 @@
 """A harness that waits at a prompt: its person is told once (WAK4)."""
 
 from teamroom.server.facts.reach import harness_of
+from teamroom.server.facts.reports import show_report
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, find_timer, schedule
 from teamroom.server.facts.wakes import wake_members
@@ -31,6 +32,6 @@ def tell_of_prompt(tx: Writing, due: Timer) -> None:
         return
     row = tx.only(MemberName, "member_by_id", id=due.member)
     subject = f"@{row.name}"
-    line = f"{subject}: {describe_doing(harness.phase, harness.tool, tx.shown(harness.since))}"
+    line = f"{subject}: {describe_doing(harness.phase, show_report(harness.tool), tx.shown(harness.since))}"
     log.append(tx, ROOM_AUTHOR, act="presence", subject=subject, summary=line, detail={"verdict": "at a prompt"})
     wake_members(tx, [row.owner], reason="alert", subject=subject, sender=ROOM_MEMBER, line=line)

@@ -1,5 +1,6 @@
 """A member that runs on two hosts at once: its owner is told once, until one of the two ends."""
 
+from teamroom.server.facts.reports import show_report
 from teamroom.server.facts.runtimes import runtimes_of
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.record import chain as log
@@ -24,7 +25,7 @@ def tell_of_two_hosts(tx: Writing, member: int) -> None:
     last = tx.value(float, "newest_of_room", act=ACT, room=log.ROOM_MEMBER, subject=subject)
     if last is not None and (last >= max(first.since, second.since) or tx.now - last < AGAIN_SECONDS):
         return
-    line = one_line(say_two_hosts(row.name, first.where.host, second.where.host))
-    hosts = [first.where.host, second.where.host]
+    hosts = [show_report(first.where.host), show_report(second.where.host)]
+    line = one_line(say_two_hosts(row.name, *hosts))
     log.append(tx, log.ROOM_AUTHOR, act=ACT, subject=subject, summary=line, detail={"hosts": hosts})
     wake_members(tx, [row.owner], reason="alert", subject=subject, sender=log.ROOM_MEMBER, line=line)

@@ -23,9 +23,11 @@ from teamroom.server.facts.ids import (
     spell,
     task_name,
 )
-from teamroom.server.facts.member import member_changed
+from teamroom.server.facts.member import find_member, member_changed
 from teamroom.server.facts.origin import hide_origin
+from teamroom.server.facts.reach import forget_old_tools, hide_tool
 from teamroom.server.facts.roles import ROOM_OWNERS
+from teamroom.server.facts.runtimes import forget_old_runtimes, hide_runtimes
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, task_changed
 from teamroom.server.facts.timers import DECISION_END, Timer, cancel_timer, find_timer, postpone, schedule
 from teamroom.server.identity import Caller
@@ -39,7 +41,7 @@ from teamroom.server.store.rows.authorizations import AuthorizationRow
 from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
 from teamroom.server.store.rows.log import ReceiptRow
-from teamroom.server.store.rows.members import MemberRow
+from teamroom.server.store.rows.members import MemberName, MemberRow
 from teamroom.server.store.rows.messages import MessageRow
 from teamroom.server.store.rows.rebuild import KeptPart
 from teamroom.server.store.rows.redact import EntryRow, PageEntry, RememberedReply
@@ -57,6 +59,12 @@ OFFERS = 20
 
 FORGET_CLAIMS, REDACTING = "forget_claims", "redact"
 """The rules of the timers of what a redaction leaves for later pages: remembered claims, and entries about a thing."""
+
+OF_MEMBER = f"{REDACTING} member"
+"""The rule of the timer for entries that tell what the runtimes of a member reported."""
+
+AT_PROMPT = "%at a prompt%"
+"""How an entry is known that tells for which tool a harness waited."""
 
 NAMES: Mapping[str, Callable[[int], str]] = {
     f"{REDACTING} task": task_name,
@@ -93,7 +101,10 @@ def _spell(what: str) -> str:
     return what if what.startswith("#") else spell(what)
 
 
-THING = Field(min_length=1, description="M-7, T-3, O-2, D-4 or the number of an entry")
+THING = Field(
+    min_length=1,
+    description="M-7, T-3, O-2, D-4, the number of an entry, or @NAME for what that member's runtimes report",
+)
 
 
 class Redact(Arguments):
@@ -108,11 +119,13 @@ class Redact(Arguments):
 class Redacted(Reply):
     """Reply of `redact`: how many entries lost their content. With an age, the `after` of the next call, if any.
 
-    `more`: the room redacts further entries about the thing now, page by page.
+    `reports`: how many reports of runtimes did, with a member. `more`: the room redacts further entries about the thing
+    now, page by page.
     """
 
     what: str
     entries: int
+    reports: int = 0
     more: bool = False
     after: int | None = None
 
@@ -126,7 +139,14 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         raise Refusal(
             "invalid", "The call needs either what or older_than_seconds.", "Give one of them, such as what M-7."
         )
-    if arguments.what is not None:
+    reports, subject = 0, arguments.what or ""
+    if subject.startswith("@"):
+        member = find_member(tx, subject.removeprefix("@"))
+        subject, following = f"@{member.name}", None
+        reports = hide_runtimes(tx, member.id) + hide_tool(tx, member.id)
+        redacted = redact_subject(tx, subject)
+        what = f"what runtimes of {subject} report"
+    elif arguments.what is not None:
         redacted, following = _redact_one(tx, arguments.what), None
         what = arguments.what
     else:
@@ -134,21 +154,27 @@ def redact(tx: Writing, caller: Caller, arguments: Redact) -> Redacted:
         page = redact_old(tx, tx.now - age, arguments.after or 0)
         redacted, following = page.redacted, None if page.is_over else page.examined
         what = f"what is older than {age / 86_400:g} d"
-    if following is None and (redacted or arguments.after):
+    if following is None and (redacted or reports or arguments.after):
         redact_replies_now(tx)
         tx.effects.scrub = True
-    if not redacted:
+    if not redacted and not reports:
         return Redacted(what=what, entries=0, after=following)
     seq = log.append(
         tx,
         author(caller),
         act="redact",
-        subject=arguments.what or "",
+        subject=subject,
         summary=add_quote(f"@{caller.name} redacted {what}", arguments.reason),
         detail={"entries": redacted, "reason": arguments.reason, **what_was_kept(tx)},
     )
-    more = arguments.what is not None and _is_going_on(tx, arguments.what)
-    return Redacted(receipt=seq, what=what, entries=len(redacted), more=more, after=following)
+    return Redacted(
+        receipt=seq,
+        what=what,
+        entries=len(redacted),
+        reports=reports,
+        more=_is_going_on(tx, subject),
+        after=following,
+    )
 
 
 def _redact_one(tx: Writing, what: str) -> list[int]:
@@ -163,7 +189,7 @@ def _redact_one(tx: Writing, what: str) -> list[int]:
         raise Refusal(
             "invalid",
             f"{cite(what)} is not something that can be redacted.",
-            "Give M-7, T-3, O-2, D-4, A-5 or an entry's number.",
+            "Give M-7, T-3, O-2, D-4, A-5, an entry's number, or @NAME for what that member's runtimes report.",
         )
     kind, number = found
     if tx.one(ROWS[kind], STATEMENTS.get(kind, kind), id=number) is None:
@@ -215,12 +241,11 @@ def redact_subject(
 
     `upto`: the last entry, None for all. `leaves`: acts whose entries stay.
     """
-    kind, number = parse(subject) or (None, 0)
     upto = tx.head.seq if upto is None else upto
     redacted, is_over = _redact_page(tx, subject, 0, upto, leaves)
-    if not is_over and kind is not None:
-        schedule(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER, 0)
-        timer = find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER)
+    if not is_over and (going := _duty_of(tx, subject)) is not None:
+        schedule(tx, *going, ROOM_MEMBER, 0)
+        timer = find_timer(tx, *going, ROOM_MEMBER)
         assert timer is not None
         tx.run("count_slot", **timer.key, at=tx.now, span=0, slot=upto, counted=0, escalated=0)
     return redacted
@@ -228,13 +253,24 @@ def redact_subject(
 
 def _is_going_on(tx: Reading, subject: str) -> bool:
     """Whether a duty redacts more about a thing."""
+    going = _duty_of(tx, subject)
+    return going is not None and find_timer(tx, *going, ROOM_MEMBER) is not None
+
+
+def _duty_of(tx: Reading, subject: str) -> tuple[str, int] | None:
+    """The rule and the number of the timer that redacts what is left about something; None if nothing has that name."""
+    if subject.startswith("@"):
+        return OF_MEMBER, find_member(tx, subject.removeprefix("@")).id
     kind, number = parse(subject) or (None, 0)
-    return kind is not None and find_timer(tx, f"{REDACTING} {kind}", number, ROOM_MEMBER) is not None
+    return None if kind is None else (f"{REDACTING} {kind}", number)
 
 
 def redact_more(tx: Writing, due: Timer) -> None:
     """Redact a page of what is left of a thing. `due.slot`: the end of the log when it was redacted."""
-    subject = NAMES[due.rule](due.subject)
+    if due.rule == OF_MEMBER:
+        subject = f"@{tx.only(MemberName, 'member_by_id', id=due.subject).name}"
+    else:
+        subject = NAMES[due.rule](due.subject)
     redacted, is_over = _redact_page(tx, subject, 0, due.slot)
     if redacted:
         log.append(
@@ -255,7 +291,13 @@ def redact_more(tx: Writing, due: Timer) -> None:
 def _redact_page(
     tx: Writing, subject: str, after: int, upto: int, leaves: frozenset[str] = frozenset()
 ) -> tuple[list[int], bool]:
-    """Redact a page of the entries and wakes about something; returns the entries, and whether nothing is left."""
+    """Redact a page of the entries and wakes about something; returns the entries, and whether nothing is left.
+
+    Of those about a member, only what tells what its runtimes reported.
+    """
+    if subject.startswith("@"):
+        telling = tx.all(EntryRow, "reports_about", subject=subject, upto=upto, prompt=AT_PROMPT, limit=PAGE)
+        return _redact_entries(tx, telling), len(telling) < PAGE
     wakes = tx.run("take_wakes_about", subject=subject, taken=REDACTED, upto=upto, limit=PAGE)
     entries = tx.all(EntryRow, "entries_about", subject=subject, after=after, upto=upto, limit=PAGE)
     going = [entry for entry in entries if entry.act not in leaves]
@@ -330,6 +372,8 @@ def redact_old(tx: Writing, before: float, after: int) -> OldPage:
             going.append(entry)
             characters += entry.characters
     tasks = [task for entry in going if (task := _redact_finished(tx, entry)) is not None]
+    if forget_old_runtimes(tx, before) | forget_old_tools(tx, before):
+        tx.effects.scrub = True
     is_over = bool(not old or examined == old[-1].seq) and (len(page) < LOOKED_AT or len(old) < len(page))
     return OldPage(_redact_entries(tx, going), tasks, examined, is_over)
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg
+from psycopg import errors
 
 from teamroom.server.clock import Moment, RoomClock
 from teamroom.server.store.batches import BatchCommitter, Job
@@ -26,7 +27,7 @@ from teamroom.server.store.engine import (
 )
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, OPEN_SECONDS, connect_writer
-from teamroom.server.store.postgres.faults import BROKEN_RULES, as_storage_error, is_damage, is_lost
+from teamroom.server.store.postgres.faults import BROKEN_RULES, BUSY, as_storage_error, is_damage, is_lost
 from teamroom.server.store.postgres.follow import find_break
 from teamroom.server.store.postgres.news import UNKNOWN_COMMITS, News
 from teamroom.server.store.postgres.session import Session
@@ -41,7 +42,10 @@ FOLLOWED_UNDER_LOCK = 512
 """How many entries of other servers are checked while the head is locked; more are checked before it is."""
 
 RECONNECT_SECONDS = 4.0
-"""For how long a commit whose connection was lost tries to find out whether it took place."""
+"""For how long an act whose connection was lost runs again, and its commit tries to find out whether it took place.
+
+Neither goes on once the database is found not to answer.
+"""
 
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
@@ -73,7 +77,12 @@ class Committer(BatchCommitter):
         self._statements = context.statements
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
+        self.is_cut_off: Callable[[], bool] = lambda: False
+        """Whether the database was found not to answer; then no act waits for it."""
         self._has_savepoint = False
+        self._held_up: Exception | None = None
+        """Why a transaction could not begin the last time, if that was because others held the head."""
+        self._held_up_at = 0.0
         self._again_until = 0.0
         self._has_unindexed = True
         """Whether there may be tasks whose words are not written."""
@@ -104,9 +113,14 @@ class Committer(BatchCommitter):
         self._is_given_up = True
         self.cut_off()
 
+    def _waits_in_vain(self) -> bool:
+        """Whether no act waits for the database any longer: this server stops, or the database does not answer."""
+        return self._is_given_up or self.is_cut_off()
+
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
         if not self._is_given_up:
-            self.session = connect_writer(self._address, self.context.settings.act_read_seconds, seconds)
+            budget = self.context.settings.act_read_seconds
+            self.session = connect_writer(self._address, budget, seconds, self._waits_in_vain)
         if self._is_given_up:  # perhaps meanwhile: nothing is committed for a server that has ended
             self.cut_off()
             raise psycopg.OperationalError("this server stops, and does not wait for the database")
@@ -117,17 +131,31 @@ class Committer(BatchCommitter):
     # -------------------------------------------------------------- the transaction
 
     def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
-        """Run acts in one transaction; those whose connection is lost before the commit run again, for a while."""
-        self._again_until = time.monotonic() + RECONNECT_SECONDS / 2
+        """Run acts in one transaction; those whose connection is lost before the commit run again, for a while.
+
+        What came before somebody else was found to hold the head has waited for as long as an act may.
+        """
+        if self._held_up is not None and first.came_at <= self._held_up_at:
+            self._fail(first, self._held_up)
+            return [first]
+        self._again_until = time.monotonic() + RECONNECT_SECONDS
         return super().commit_batch(first, next_job)
 
     def _may_run_again(self, job: Job, error: Exception) -> bool:
-        if self._is_given_up or not is_lost(error) or time.monotonic() >= self._again_until:
+        was_ended = is_lost(error) or isinstance(error, errors.IdleInTransactionSessionTimeout)
+        if not was_ended or time.monotonic() >= self._again_until or self._waits_in_vain():
             return False
         time.sleep(PAUSE_SECONDS)
         return True
 
     def _begin(self) -> Head:
+        try:
+            return self._begin_now()
+        except BUSY as error:
+            self._held_up, self._held_up_at = error, time.monotonic()
+            raise
+
+    def _begin_now(self) -> Head:
         if self.damage is not None:
             raise DamagedError(self.damage)
         if not self.session.is_alive():
@@ -217,8 +245,7 @@ class Committer(BatchCommitter):
             log.warning("the connection was lost in a commit, which took place: %s", error)
         self._spent = {}
         self.last = head.copy()
-        self.commits += 1
-        self.acts += len(batch)
+        self._count(batch)
         self._write_down(batch)
         if head != opened:
             self.committed = head.copy()
@@ -253,7 +280,7 @@ class Committer(BatchCommitter):
                 self._abandon()
                 return head.seq != opened.seq and has_entry
             except psycopg.Error as error:
-                if self._is_given_up or time.monotonic() >= end:
+                if time.monotonic() >= end or self._waits_in_vain():
                     self._news.note_unknown(opened.seq, head.seq)
                     if written := [one for one in effects if one.journal]:
                         self._unsettled.append(Unsettled(head.seq, head.hash, written))

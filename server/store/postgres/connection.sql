@@ -9,8 +9,8 @@ set standard_conforming_strings to on;
 set jit to off
 
 -- name: hold_briefly
--- A server that is cut off, or stands still, holds the head for three seconds.
-set idle_in_transaction_session_timeout to '3s'
+-- A server that is cut off, or stands still, holds the head for less time than others wait for it.
+set idle_in_transaction_session_timeout to '1400ms'
 
 -- name: only_reads
 set default_transaction_read_only to on;
@@ -51,6 +51,10 @@ rollback
 begin;
 select pg_advisory_xact_lock(hashtext('teamroom ' || current_schema()))
 
+-- name: hold_head
+-- Acts of servers that have the room open wait until the schema is changed.
+select id from head where id = 1 for update
+
 -- name: wall_clock
 -- The database's own wall clock.
 select cast(extract(epoch from clock_timestamp()) as double precision) as wall
@@ -83,7 +87,7 @@ from information_schema.columns
 where table_schema = current_schema()
 
 -- name: look_at_head
--- What a server looks at once a second: the end of the log, and the room's clock.
+-- What a server looks at several times a second: the end of the log, and the room's clock.
 select seq, room_at, ahead, cast(extract(epoch from clock_timestamp()) as double precision) as wall
 from head
 where id = 1
@@ -121,3 +125,22 @@ select count(*) as servers
 from server
 join head on head.id = 1
 where server.until > cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead
+
+-- name: servers_seen
+-- The servers of a room, and how many seconds ago each was seen, by its sign and by the head's clock.
+select server.id, cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead - server.until as seconds
+from server
+join head on head.id = 1
+order by server.until desc
+limit :limit
+
+-- name: duties_held
+-- Which server does which duty, and for how many seconds more.
+select duty, holder, until - (cast(extract(epoch from clock_timestamp()) as double precision) - head.ahead) as seconds
+from (
+    select duty, holder, until from lease
+    union all
+    select 'supervisor', holder, until from supervisor
+) as held
+join head on head.id = 1
+order by duty

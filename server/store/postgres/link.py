@@ -1,8 +1,8 @@
 """This server's ear in the database: what other servers tell after their commits, and whether the database answers.
 
-It listens on a connection of its own, on a thread of its own, and looks at the head twice a second. If a message was
-lost, everything that waits or follows something looks again. If the database does not answer for two seconds, this
-server is cut off: it refuses, and ends its streams, until the database answers again.
+It listens on a connection of its own, on a thread of its own, and looks at the head four times a second. If a message
+was lost, everything that waits or follows something looks again. If the database does not answer for almost two
+seconds, this server is cut off: it refuses, and ends its streams, until the database answers again.
 """
 
 import logging
@@ -24,7 +24,7 @@ from teamroom.server.store.transaction import Context, Effects
 
 log = logging.getLogger("teamroom.store")
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.25
 """How often the head is looked at, whatever was heard."""
 
 ANSWER_SECONDS = 1.4
@@ -39,6 +39,9 @@ AGAIN_SECONDS = 0.1
 CLOSE_SECONDS = 1.0
 """How long `close` waits for the link's thread. One that still connects ends after this, in time."""
 
+WATCH_SECONDS = 0.05
+"""How often it is looked how long the database has been silent."""
+
 REVOKED_SECONDS = 3600.0
 """How long before a look tokens were revoked whose connections end, if messages were lost."""
 
@@ -51,7 +54,7 @@ class Link:
     ) -> None:
         """`tell` gets what other servers' acts cause; `cut` is called when the database stops answering.
 
-        Both are called on the link's thread.
+        Both are called on threads of the link.
         """
         self._address, self._context, self._news = address, context, news
         self._tell, self._cut = tell, cut
@@ -64,18 +67,22 @@ class Link:
         self.lost = 0
         """How often messages were found to be lost."""
         self._closing = threading.Event()
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="teamroom-link", daemon=True)
+        self._watch = threading.Thread(target=self._watch_silence, name="teamroom-silence", daemon=True)
 
     def start(self) -> None:
         """Begin to listen; raises psycopg.Error if that is not possible."""
         self._listen(OPEN_SECONDS)
         self._thread.start()
+        self._watch.start()
 
     def close(self) -> None:
-        """Stop listening. Blocks for `CLOSE_SECONDS` at most."""
+        """Stop listening. Blocks for twice `CLOSE_SECONDS` at most."""
         self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(CLOSE_SECONDS)
+        for thread in (self._watch, self._thread):
+            if thread.is_alive():
+                thread.join(CLOSE_SECONDS)
         if self._session is None:
             return
         if self._thread.is_alive():
@@ -101,7 +108,7 @@ class Link:
                     break
                 if not isinstance(error, psycopg.Error):
                     log.exception("the link to other servers failed; it goes on")
-                self._note_silence(error)
+                self._failure = error
                 self._closing.wait(AGAIN_SECONDS)
         if self._session is not None:  # it may be newer than the one that `close` gave up
             self._session.close()
@@ -137,7 +144,7 @@ class Link:
     def _look(self, session: Session) -> None:
         """Look at the head. What it showed the last time must have been heard since. Raises psycopg.Error."""
         row = session.execute(self._context.statements["look_at_head"], {}).fetchone()
-        self._answered_at = time.monotonic()
+        self._answered_at, self._failure = time.monotonic(), None
         was_cut_off, self.is_cut_off = self.is_cut_off, False
         if was_cut_off:
             log.warning("the database answers again")
@@ -173,11 +180,13 @@ class Link:
             )
         )
 
-    def _note_silence(self, error: Exception) -> None:
-        """Cut this server off if the database has not answered for too long."""
-        silent = time.monotonic() - self._answered_at
-        if silent < SILENT_SECONDS or self.is_cut_off:
-            return
-        self.is_cut_off = True
-        log.error("the database has not answered for %.1f s (%s): this server refuses until it does", silent, error)
-        self._cut()
+    def _watch_silence(self) -> None:
+        """On a thread that never waits for the database: cut this server off if that has not answered for too long."""
+        while not self._closing.wait(WATCH_SECONDS):
+            silent = time.monotonic() - self._answered_at
+            if silent < SILENT_SECONDS or self.is_cut_off:
+                continue
+            self.is_cut_off = True
+            why = "" if self._failure is None else f" ({self._failure})"
+            log.error("the database has not answered for %.1f s%s: this server refuses until it does", silent, why)
+            self._cut()

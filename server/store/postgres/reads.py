@@ -36,6 +36,9 @@ from teamroom.server.store.turns import ReadTurns
 
 T = TypeVar("T")
 
+LOOK_UPS = 2
+"""Connections of an event loop for look-ups of a row or two, with which each call begins. They wait for no read."""
+
 SMALL_READERS = 2
 """Connections of an event loop for small reads."""
 
@@ -206,9 +209,11 @@ class Reads:
     def __init__(self, address: Address, context: Context, note_failure: Callable[[Exception], None]) -> None:
         self._context, self._note_failure = context, note_failure
         settings = context.settings
+        self._look_ups = Pool(address, context, LOOK_UPS, SMALL_READ_SECONDS, "teamroom-look-ups")
         self._small = Pool(address, context, SMALL_READERS, SMALL_READ_SECONDS, "teamroom-small-reads")
         self._large = Pool(address, context, settings.readers, settings.read_seconds, "teamroom-reads")
         self._turns = ReadTurns()
+        self._times_abandoned = 0
 
     async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot: a small one passes large ones, until it turns out to be large."""
@@ -223,7 +228,7 @@ class Reads:
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows; each statement has a snapshot of its own."""
-        return await self._run(self._small, work, RunningRead(None), is_snapshot=False)
+        return await self._run(self._look_ups, work, RunningRead(None), is_snapshot=False)
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
@@ -233,12 +238,13 @@ class Reads:
 
     def abandon(self) -> None:
         """Give up the connections that are in use: the database does not answer."""
-        self._small.abandon()
-        self._large.abandon()
+        self._times_abandoned += 1
+        for pool in (self._look_ups, self._small, self._large):
+            pool.abandon()
 
     async def close(self) -> None:
         """End the reads that are running, and close every connection. Bounded, as `Pool.close` says."""
-        await asyncio.gather(self._small.close(), self._large.close())
+        await asyncio.gather(*(pool.close() for pool in (self._look_ups, self._small, self._large)))
 
     async def _run_large(self, work: Callable[[Reading], T], running: RunningRead) -> T:
         reading = asyncio.ensure_future(self._run(self._large, work, running))
@@ -256,9 +262,12 @@ class Reads:
             raise
 
     async def _run(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool = True) -> T:
+        abandoned = self._times_abandoned
         try:
             return await self._once(pool, work, running, is_snapshot)
         except UnreachableError:  # the database may have ended just this connection; the next one is a new one
+            if self._times_abandoned != abandoned:
+                raise
             return await self._once(pool, work, running, is_snapshot)
 
     async def _once(self, pool: Pool, work: Callable[[Reading], T], running: RunningRead, is_snapshot: bool) -> T:

@@ -58,6 +58,7 @@ class PostgresStore(CommittingStore):
         self.committer: Committer = make_committer(address, context, self.news)
         self.writer = make_writer(self.committer, context.settings, carry_out)
         self.link = Link(address, context, self.news, self._tell, self._cut_off)
+        self.committer.is_cut_off = lambda: self.link.is_cut_off
         self.reads: Reads = Reads(address, context, self.committer.note_damage)
         self._open_reads: set[Reads] = {self.reads}
         """What all event loops read with."""
@@ -156,7 +157,7 @@ class PostgresStore(CommittingStore):
             self._loop.call_soon_threadsafe(self.writer.carry_out, effects)
 
     def _cut_off(self) -> None:
-        """On the link's thread: the database does not answer, so nothing waits for it any longer."""
+        """On a thread of the link: the database does not answer, so nothing waits for it any longer."""
         if self.writer.is_alive:
             self.committer.cut_off()
         for reads in list(self._open_reads):

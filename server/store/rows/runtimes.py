@@ -16,6 +16,13 @@ class RuntimeRow(NamedTuple):
     seen_at: float
 
 
+class OldRuntime(NamedTuple):
+    """A runtime that was last seen long ago."""
+
+    member: int
+    host: str
+
+
 class DoubledRow(NamedTuple):
     """A member that runs on two hosts at once. `since`: since when both do."""
 

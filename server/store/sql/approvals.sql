@@ -8,7 +8,9 @@ values (:id, :level, :target, :matched, :exceptions, :scope, :made_by)
 delete from approval_rule where id = :id
 
 -- name: approval_rule
-select approval_rule.*, target.name as target_name, target.owner as target_owner, maker.name as maker_name
+select approval_rule.id, approval_rule.level, approval_rule.target, approval_rule.matched, approval_rule.exceptions,
+    approval_rule.scope, approval_rule.made_by,
+    target.name as target_name, target.owner as target_owner, maker.name as maker_name
 from approval_rule
 join member as target on target.id = approval_rule.target
 join member as maker on maker.id = approval_rule.made_by
@@ -16,7 +18,9 @@ where approval_rule.id = :id
 
 -- name: approval_rules_of
 -- The rules that bind an agent: its own, and those of its owner.
-select approval_rule.*, target.name as target_name, target.owner as target_owner, maker.name as maker_name
+select approval_rule.id, approval_rule.level, approval_rule.target, approval_rule.matched, approval_rule.exceptions,
+    approval_rule.scope, approval_rule.made_by,
+    target.name as target_name, target.owner as target_owner, maker.name as maker_name
 from approval_rule
 join member as target on target.id = approval_rule.target
 join member as maker on maker.id = approval_rule.made_by
@@ -27,7 +31,9 @@ limit :limit
 
 -- name: approval_rules
 -- Every rule of the room, the oldest first.
-select approval_rule.*, target.name as target_name, target.owner as target_owner, maker.name as maker_name
+select approval_rule.id, approval_rule.level, approval_rule.target, approval_rule.matched, approval_rule.exceptions,
+    approval_rule.scope, approval_rule.made_by,
+    target.name as target_name, target.owner as target_owner, maker.name as maker_name
 from approval_rule
 join member as target on target.id = approval_rule.target
 join member as maker on maker.id = approval_rule.made_by

@@ -9,7 +9,10 @@ insert into authorisation (id, level, target, scope, uses, made_by, created_at, 
 values (:id, :level, :target, :scope, :uses, :made_by, :now, :expires_at, :reason, :seq)
 
 -- name: authorisation
-select authorisation.*, target.name as target_name, target.owner as target_owner, maker.name as maker_name,
+select authorisation.id, authorisation.level, authorisation.target, authorisation.scope, authorisation.uses,
+    authorisation.used, authorisation.made_by, authorisation.created_at, authorisation.expires_at,
+    authorisation.reason, authorisation.revoked_at, authorisation.revoked_by, authorisation.changed_seq,
+    target.name as target_name, target.owner as target_owner, maker.name as maker_name,
     revoker.name as revoker_name
 from authorisation
 join member as target on target.id = authorisation.target

@@ -13,7 +13,11 @@ values (:id, :asker, :task, :question, :detail, :options, :artifacts, :digest, '
 insert into asked (decision, member) values (:decision, :member) on conflict do nothing
 
 -- name: decision
-select decision.*, asker.name as asker_name, decider.name as decider_name
+select decision.id, decision.asker, decision.task, decision.question, decision.detail, decision.options,
+    decision.artifacts, decision.digest, decision.state, decision.created_at, decision.expires_at, decision.choice,
+    decision.note, decision.decided_by, decision.settled_at, decision.settled_seq, decision.replaces,
+    decision.replaced_by,
+    asker.name as asker_name, decider.name as decider_name
 from decision
 join member as asker on asker.id = decision.asker
 left join member as decider on decider.id = decision.decided_by

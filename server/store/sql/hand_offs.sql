@@ -6,7 +6,9 @@ insert into offer (id, task, giver, receiver, note, needs, artifacts, fence, sta
 values (:id, :task, :giver, :receiver, :note, :needs, :artifacts, :fence, 'offered', :now, :expires_at, null, '')
 
 -- name: offer
-select offer.*, giver.name as giver_name, giver.owner as giver_owner, receiver.name as receiver_name,
+select offer.id, offer.task, offer.giver, offer.receiver, offer.note, offer.needs, offer.artifacts, offer.fence,
+    offer.state, offer.created_at, offer.expires_at, offer.answered_at, offer.reason,
+    giver.name as giver_name, giver.owner as giver_owner, receiver.name as receiver_name,
     task.title as title
 from offer
 join member as giver on giver.id = offer.giver

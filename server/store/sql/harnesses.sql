@@ -1,18 +1,25 @@
 -- What members' harnesses report by their hooks.
 
 -- name: note_hook
--- `gate_at` and `phase` stay as they are if the report says nothing of them: null, and ''.
+-- `gate_at` and `phase` stay as they are if the report says nothing of them: null, and ''. `hidden`: the tool as a
+-- redaction hides it; a tool that is hidden stays so.
 insert into harness (member, format, gate_at, phase, tool, since, heard_at)
 values (:member, :format, :gate_at, :phase, :tool, :at, :at)
 on conflict (member) do update set
     format = :format,
     gate_at = coalesce(:gate_at, harness.gate_at),
     since = case
-        when :phase = '' or (harness.phase = :phase and harness.tool = :tool) then harness.since else :at
+        when :phase = '' or (harness.phase = :phase and harness.tool in (:tool, :hidden)) then harness.since else :at
     end,
     phase = case when :phase = '' then harness.phase else :phase end,
-    tool = case when :phase = '' then harness.tool else :tool end,
+    tool = case when :phase = '' or harness.tool = :hidden then harness.tool else :tool end,
     heard_at = :at
+
+-- name: hide_tool
+update harness set tool = :hidden where member = :member and tool = :tool
+
+-- name: old_tools
+select member from harness where heard_at < :before and tool <> '' order by member limit :limit
 
 -- name: harness_of
 select format, gate_at, phase, tool, since, heard_at from harness where member = :member

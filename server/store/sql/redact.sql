@@ -9,6 +9,17 @@ where log.subject = :subject and log.seq > :after and log.seq <= :upto and log.s
 order by log.seq
 limit :limit
 
+-- name: reports_about
+-- A page of the entries that tell what the runtimes of a member reported, up to a number: their hosts, and the tools for
+-- which they waited. `prompt`: how such an entry is known.
+select log.seq, entry_age.at, log.actor, log.act, log.subject
+from log
+join entry_age on entry_age.seq = log.seq
+where log.subject in (select :subject union all select subject from former_subject where now = :subject)
+    and log.seq <= :upto and log.salt is not null and (log.act = 'two_hosts' or (log.act = 'presence' and log.detail like :prompt))
+order by log.seq
+limit :limit
+
 -- name: entry_with_content
 select log.seq, entry_age.at, log.actor, log.act, log.subject
 from log

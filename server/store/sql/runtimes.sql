@@ -17,6 +17,9 @@ limit :limit
 -- name: forget_runtime
 delete from runtime where member = :member and host = :host
 
+-- name: old_runtimes
+select member, host from runtime where seen_at < :before order by seen_at limit :limit
+
 -- name: on_two_hosts
 -- Members that run on two hosts at once: each of the two was seen after the other had begun.
 select member.name, min(one.host) as first_host, max(other.host) as second_host,

@@ -10,7 +10,12 @@ values (:id, :title, :detail, :priority, :due, :creator, :now, :seq, 'open', :as
 
 -- part: task_columns
 -- A task as the board shows it, with the names of its members and its open offer.
-select task.*, creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
+select task.id, task.title, task.detail, task.priority, task.due, task.creator, task.created_at, task.changed_seq,
+    task.state, task.assigned, task.holder, task.fence, task.claimed_at, task.touched_at, task.lease_from,
+    task.lease_seconds, task.blocked_on, task.snooze_until, task.review, task.reviewer, task.completed_by,
+    task.completed_at, task.summary, task.evidence, task.hops, task.waits, task.first_need, task.place,
+    task.snooze_date, task.requires, task.authorised,
+    creator.name as creator_name, creator.owner as creator_owner, holder.name as holder_name,
     holder.owner as holder_owner, assigned.name as assigned_name, reviewer.name as reviewer_name,
     completer.name as completer_name, completer.owner as completer_owner, answers.name as completer_owner_name,
     offer.id as offer, offer.giver as giver, offer.receiver as receiver, offer.expires_at as offer_expires_at,

@@ -105,8 +105,7 @@ class Committer(BatchCommitter):
         self._growth = self._measure_growth()  # here, because after the commit it takes a transaction of its own
         self.run_named("commit")
         self.last = head.copy()
-        self.commits += 1
-        self.acts += len(batch)
+        self._count(batch)
         self.changes += 1
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):

@@ -80,7 +80,7 @@ def migrate(connection: sqlite3.Connection, now: float, before: Callable[[], Non
     """
     run = sqlite_statements()
     connection.execute(run["create_migrations"])
-    applied = [row["number"] for row in connection.execute(run["migrations"])]
+    applied = {row["number"]: row["name"] for row in connection.execute(run["migrations"])}
     missing = missing_migrations(applied)
     if applied and missing and connection.execute(run["read_head"]).fetchone() is not None:
         before()

@@ -1,0 +1,111 @@
+"""Calls with one token that wait together share the look-up of its member, and none gets an older answer (CTL9)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from teamroom.server.door.identities import Identities
+from teamroom.server.store.engine import BusyError
+from tests.support.promises import promise
+
+pytestmark = promise("CTL9", "SAF10")
+
+TOKEN, OTHER = "tr_one", "tr_other"
+
+
+class Line:
+    """A store whose look-ups wait for a connection, and begin when they are told to."""
+
+    def __init__(self) -> None:
+        self.waiting: list[asyncio.Future[None]] = []
+        self.ran = 0
+        self.row: Any = "the row"
+
+    async def look_up(self, work: Callable[[Any], Any]) -> Any:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        await turn
+        found = work(self)
+        await anyio.lowlevel.checkpoint()  # the way back
+        return found
+
+    def one(self, kind: Any, name: str, **parameters: Any) -> Any:
+        self.ran += 1
+        return self.row
+
+    async def until_waiting(self, count: int) -> None:
+        while len(self.waiting) < count:
+            await anyio.lowlevel.checkpoint()
+
+
+@pytest.fixture
+def line() -> Line:
+    return Line()
+
+
+@pytest.fixture
+def identities(line: Line) -> Identities:
+    store: Any = line
+    return Identities(store)
+
+
+async def begun(*calls: Any) -> list["asyncio.Task[Any]"]:
+    """These calls, each of which waits now."""
+    tasks = [asyncio.create_task(call) for call in calls]
+    await anyio.lowlevel.checkpoint()
+    return tasks
+
+
+async def test_calls_with_one_token_take_one_place_in_the_line(line: Line, identities: Identities) -> None:
+    many = await begun(*(identities.find(TOKEN) for _ in range(60)))
+    (other,) = await begun(identities.find(OTHER))
+    assert len(line.waiting) == 2
+    for turn in line.waiting:
+        turn.set_result(None)
+    assert await asyncio.gather(*many, other) == ["the row"] * 61
+    assert line.ran == 2
+
+
+async def test_a_call_that_comes_after_a_look_up_began_sees_what_is_written_meanwhile(
+    line: Line, identities: Identities
+) -> None:
+    (early,) = await begun(identities.find(TOKEN))
+    line.waiting[0].set_result(None)
+    while not line.ran:
+        await anyio.lowlevel.checkpoint()
+    line.row = "revoked"
+    (late,) = await begun(identities.find(TOKEN))
+    line.waiting[1].set_result(None)
+    assert (await early, await late) == ("the row", "revoked")
+
+
+async def test_calls_that_share_a_look_up_survive_the_one_that_began_it(line: Line, identities: Identities) -> None:
+    first, second, third = await begun(*(identities.find(TOKEN) for _ in range(3)))
+    first.cancel()
+    await line.until_waiting(2)
+    line.waiting[1].set_result(None)
+    assert await asyncio.gather(second, third) == ["the row"] * 2
+    assert line.ran == 1
+
+
+async def test_a_call_that_leaves_ends_no_look_up_that_others_share(line: Line, identities: Identities) -> None:
+    first, second = await begun(*(identities.find(TOKEN) for _ in range(2)))
+    second.cancel()
+    await anyio.lowlevel.checkpoint()
+    line.waiting[0].set_result(None)
+    assert await first == "the row"
+
+
+async def test_a_failed_look_up_fails_for_all_that_share_it_and_the_next_call_tries_again(
+    line: Line, identities: Identities
+) -> None:
+    calls = await begun(*(identities.find(TOKEN) for _ in range(2)))
+    line.waiting[0].set_exception(BusyError("all connections are in use"))
+    for found in await asyncio.gather(*calls, return_exceptions=True):
+        assert isinstance(found, BusyError)
+    (again,) = await begun(identities.find(TOKEN))
+    line.waiting[1].set_result(None)
+    assert await again == "the row"
