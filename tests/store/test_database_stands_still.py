@@ -18,7 +18,7 @@ from teamroom.server.acts.messages.messages import POST_MESSAGE
 from teamroom.server.refusals import Refusal
 from teamroom.server.store import writer
 from teamroom.server.store.engine import ReadEndedError
-from teamroom.server.store.postgres import link, reads, session, store
+from teamroom.server.store.postgres import commit, link, reads, session, store
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.connect import connect_writer
@@ -152,6 +152,46 @@ async def test_a_store_that_was_closed_while_it_connected_does_not_look_at_its_r
         if not is_closed:
             await asyncio.wait_for(opening, BOUND_SECONDS)
             await again.close()
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["it was closed", "the twin goes on"])
+async def test_a_store_that_was_closed_while_it_connected_again_commits_nothing_and_keeps_no_connection(
+    tmp_path: Path, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both the writer and the link lost their connections, and a thread that connects cannot be stopped."""
+    for module, name in BOUNDS:
+        monkeypatch.setattr(module, name, SHORT_SECONDS)
+    postgres.require_server()
+    address = postgres.address_at(postgres.make_database())
+    reached, let_go, made = [], threading.Event(), list[session.Session]()
+
+    def slow(there: Address, budget: float, *more: Any) -> session.Session:
+        reached.append(there)
+        assert let_go.wait(BOUND_SECONDS)
+        made.append(connect_writer(there, budget))
+        return made[-1]
+
+    async with server(tmp_path / "room", engine_at(address)) as room:
+        (builder,) = await enrolled(room, "builder")
+        monkeypatch.setattr(link, "connect_writer", slow)
+        monkeypatch.setattr(commit, "connect_writer", slow)
+        with logged(), psycopg.connect(address, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            act = asyncio.ensure_future(room.door.act(builder, POST_MESSAGE, POST_MESSAGE.arguments(text="late")))
+            await until(lambda: len(reached) == 2)
+            if is_closed:
+                await asyncio.wait_for(room.store.close(), BOUND_SECONDS)
+            let_go.set()
+            await until(lambda: len(made) >= 2)
+            if is_closed:
+                await until(lambda: not any(one.is_open for one in made))
+            assert isinstance((await asyncio.gather(act, return_exceptions=True))[0], Refusal) is is_closed
+            found = connection.execute("select count(*) from message where text = 'late'").fetchone()
+            assert found == (0 if is_closed else 1,)
+    postgres.drop_databases()
 
 
 def test_a_read_that_ends_just_now_is_ended_without_a_fault() -> None:

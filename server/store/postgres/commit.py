@@ -118,12 +118,12 @@ class Committer(BatchCommitter):
         return self._is_given_up or self.is_cut_off()
 
     def _connect(self, seconds: int = AGAIN_SECONDS) -> None:
-        if self._is_given_up:
-            raise psycopg.OperationalError("this server stops, and does not wait for the database")
-        budget = self.context.settings.act_read_seconds
-        self.session = connect_writer(self._address, budget, seconds, self._waits_in_vain)
-        if self._is_given_up:  # meanwhile
+        if not self._is_given_up:
+            budget = self.context.settings.act_read_seconds
+            self.session = connect_writer(self._address, budget, seconds, self._waits_in_vain)
+        if self._is_given_up:  # perhaps meanwhile: nothing is committed for a server that has ended
             self.cut_off()
+            raise psycopg.OperationalError("this server stops, and does not wait for the database")
         self.session.patience = self.patience_seconds
         self.session.script(self._statements["hold_briefly"])
         self._news.find_channel(self.session)

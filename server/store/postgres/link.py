@@ -105,11 +105,13 @@ class Link:
                 self._hear(self._session)
             except Exception as error:
                 if self._closing.is_set():
-                    return
+                    break
                 if not isinstance(error, psycopg.Error):
                     log.exception("the link to other servers failed; it goes on")
                 self._failure = error
                 self._closing.wait(AGAIN_SECONDS)
+        if self._session is not None:  # it may be newer than the one that `close` gave up
+            self._session.close()
 
     def _listen(self, seconds: int = CONNECT_SECONDS) -> None:
         if self._session is not None:
