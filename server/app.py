@@ -508,10 +508,10 @@ class Room:
         """The last acts of this server, as far as the database carries them out in time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await self.door.write_refused_calls()
-                await self.servers.leave()
                 with contextlib.suppress(Refusal, StorageError):
                     await self.door.act_as_room(Writing.save_clock)
+                await self.servers.leave()
+                await self.door.write_refused_calls()
 
 
 def _offered() -> dict[str, Offered]:

@@ -194,6 +194,31 @@ async def test_a_store_that_was_closed_while_it_connected_again_commits_nothing_
     postgres.drop_databases()
 
 
+async def test_reads_that_wait_for_a_connection_end_when_the_store_closes(
+    tmp_path: Path, cable: tuple[Cable, str]
+) -> None:
+    async with server(tmp_path / "room", engine_at(cable[1])) as room:
+        attached = await room.store.attach()
+        runs, may_end = threading.Semaphore(0), threading.Event()
+
+        def held(tx: Reading) -> None:
+            runs.release()
+            may_end.wait(BOUND_SECONDS)
+
+        readers = [asyncio.create_task(attached.read(held, is_small=True)) for _ in range(reads.SMALL_READERS)]
+        for _ in readers:
+            assert await asyncio.to_thread(runs.acquire, timeout=BOUND_SECONDS)
+        waiting = [asyncio.create_task(attached.read(held, is_small=True)) for _ in range(10)]
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(attached.close())
+        async with asyncio.timeout(BOUND_SECONDS):
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {str(error) for error in found} == {"the store is closed"}
+        may_end.set()
+        await closing
+        await asyncio.gather(*readers, return_exceptions=True)
+
+
 def test_a_read_that_ends_just_now_is_ended_without_a_fault() -> None:
     """Its thread drops the connection between two looks at it."""
 

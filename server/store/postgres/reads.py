@@ -126,6 +126,7 @@ class Pool:
         Takes at most `CLOSE_SECONDS` and `GIVEN_UP_SECONDS`. A thread that still connects ends after this, in time.
         """
         self._is_closed = True
+        self._free.put_nowait(None)  # the first one that waits for a connection leaves, and wakes the next
         self.end(lambda running: True, ReadEndedError("the store is closing"))
         if self._running:
             await asyncio.wait(set(self._running), timeout=CLOSE_SECONDS)
@@ -142,9 +143,13 @@ class Pool:
             raise StorageError("the store is closed")
         try:
             async with asyncio.timeout(self._context.settings.pool_seconds):
-                return await self._free.get()
+                session = await self._free.get()
         except TimeoutError:
             raise BusyError(f"all {self._size} connections for reads are in use") from None
+        if self._is_closed:
+            self._free.put_nowait(session)
+            raise StorageError("the store is closed")
+        return session
 
     def _done(self, thread: asyncio.Future[tuple[Any, Session]]) -> None:
         self._running.pop(thread)
