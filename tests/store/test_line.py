@@ -62,7 +62,7 @@ def test_a_batch_holds_few_acts_of_one_member_and_ends_after_those_that_overtake
         assert overtaking == sorted(overtaking)
 
 
-@given(st.lists(st.builds(Turn, st.integers(1, 4)), max_size=40))
+@given(st.lists(st.builds(Turn, st.integers(1, 4), st.just(False)), max_size=40))
 def test_no_member_is_served_twice_while_another_waits(turns: list[Turn]) -> None:
     left = Counter(turn.member for turn in turns)
     for batch in batches(line_of(turns)):
