@@ -16,7 +16,8 @@ select log.seq, entry_age.at, log.actor, log.act, log.subject
 from log
 join entry_age on entry_age.seq = log.seq
 where log.subject in (select :subject union all select subject from former_subject where now = :subject)
-    and log.seq <= :upto and log.salt is not null and (log.act = 'two_hosts' or (log.act = 'presence' and log.detail like cast(:prompt as text)))
+    and log.seq <= :upto and log.salt is not null
+    and (log.act = 'two_hosts' or (log.act = 'presence' and log.detail like cast(:prompt as text)))
 order by log.seq
 limit :limit
 
