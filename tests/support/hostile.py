@@ -160,6 +160,9 @@ async def fill(mallory: Shown, victim: Shown) -> None:
     await mallory("create_task", title=f"for a person: {LINE}", assign="olga")
     for kind in ("ask", "alert"):
         await mallory("post_message", text=TEXT, summary=f"to a person: {LINE}", to=["olga"], kind=kind)
+    for number, text in enumerate(SHORT[1:3]):
+        where = dict.fromkeys(("host", "folder", "harness", "version", "branch"), f"{text} {number}")
+        await mallory("heartbeat", runtime=where)
 
 
 async def look(victim: Shown) -> None:

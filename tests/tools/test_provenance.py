@@ -144,6 +144,7 @@ NEVER_HOSTILE = {
     "approval.call": "a digest of a call",
     "origin.given": "a digest of what was given",
     "decision.digest": "a digest of all that a decision says",
+    "harness.tool": "letters, digits and some signs, and no spaces",
     "presence.last_note": "a digest of the note",
     "refusal.subject": "a subject that names nothing of the room is left out",
     "wake.subject": "named by the capability that is asked for, which test_a_capability_in_a_subject_is_quoted covers",
