@@ -41,7 +41,7 @@ def test_an_arrow_that_a_longer_path_replaces_would_be_found(fault: str) -> None
 def test_an_import_without_an_arrow_would_be_found() -> None:
     picture, removed = re.subn(r"(app --> .*) & supervisor", r"\1", parts(PAGE)["packages"])
     assert removed == 1
-    assert wrong_arrows(picture) == {("app", "supervisor")}
+    assert ("app", "supervisor") in wrong_arrows(picture)
 
 
 def test_the_first_picture_leaves_no_package_out() -> None:
