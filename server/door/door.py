@@ -43,6 +43,7 @@ from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.store.engine import (
     ROOMS_TURN,
+    BusyError,
     QueueFullError,
     ReadEndedError,
     StorageError,
@@ -61,6 +62,9 @@ T = TypeVar("T")
 
 FOLLOWS_BEHIND = 4
 """With this many acts waiting, what follows an act is left to the supervisor."""
+
+STRANGERS = -1
+"""In the line of reads, the member that stands for everybody without a token."""
 
 COUNTS_SECONDS = 5.0
 """How soon the number of refused calls is written."""
@@ -132,9 +136,16 @@ class Door:
     async def find_hash(self, start: str) -> str | None:
         """The stored hash of a token, live or ended, by its beginning in hexadecimal; None if there is none.
 
-        Raises StorageError.
+        Everybody can ask for that, so all who do have the turns of one member. Raises StorageError.
         """
-        return await self._store.look_up(lambda tx: tx.value(str, "token_hash", start=start, after=f"{start}g"))
+
+        def find(tx: Reading) -> str | None:
+            return tx.value(str, "token_hash", start=start, after=f"{start}g")
+
+        try:
+            return await self._store.read(find, is_small=True, member=STRANGERS)
+        except QueueFullError:
+            raise BusyError("too many callers without a token wait") from None
 
     async def sign_in(self, code: str, former: Caller | None = None) -> str:
         """Use a link to the page up; returns the token of the session that it opens. Raises Refusal.

@@ -15,14 +15,16 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from teamroom.server.acts.messages.messages import POST_MESSAGE
+from teamroom.server.door.door import STRANGERS
 from teamroom.server.refusals import Refusal
 from teamroom.server.store import writer
-from teamroom.server.store.engine import ReadEndedError
+from teamroom.server.store.engine import BusyError, ReadEndedError
 from teamroom.server.store.postgres import commit, link, reads, session, store
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.connect import connect_writer
 from teamroom.server.store.transaction import Reading
+from teamroom.server.store.turns import WAITING_READS
 from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
@@ -192,6 +194,52 @@ async def test_a_store_that_was_closed_while_it_connected_again_commits_nothing_
             found = connection.execute("select count(*) from message where text = 'late'").fetchone()
             assert found == (0 if is_closed else 1,)
     postgres.drop_databases()
+
+
+async def test_small_reads_of_one_member_leave_a_connection_to_others(tmp_path: Path, cable: tuple[Cable, str]) -> None:
+    """Twin: reads of the room itself have no turns, and take all connections."""
+    async with server(tmp_path / "room", engine_at(cable[1])) as room:
+        attached = await room.store.attach()
+        may_end = threading.Event()
+
+        def held(tx: Reading) -> None:
+            may_end.wait(BOUND_SECONDS)
+
+        def count(tx: Reading) -> int:
+            return tx.number("count_members_named", name="nobody")
+
+        flood = [asyncio.create_task(attached.read(held, is_small=True, member=7)) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert await attached.read(count, is_small=True, member=8) == 0
+        flood += [asyncio.create_task(attached.read(held, is_small=True)) for _ in range(reads.SMALL_READERS)]
+        await asyncio.sleep(0)
+        with pytest.raises(BusyError):
+            await attached.read(count, is_small=True, member=8)
+        may_end.set()
+        await asyncio.gather(*flood, return_exceptions=True)
+        await attached.close()
+
+
+async def test_callers_without_a_token_wait_in_one_line_beside_those_with_one(
+    tmp_path: Path, cable: tuple[Cable, str]
+) -> None:
+    async with server(tmp_path / "room", engine_at(cable[1])) as room:
+        (builder,) = await enrolled(room, "builder")
+        may_end = threading.Event()
+
+        def held(tx: Reading) -> None:
+            may_end.wait(BOUND_SECONDS)
+
+        first = asyncio.create_task(room.store.read(held, is_small=True, member=STRANGERS))
+        await asyncio.sleep(0)
+        asking = [asyncio.create_task(room.door.find_hash("00")) for _ in range(2 * WAITING_READS)]
+        await asyncio.sleep(0)
+        assert sum(call.done() for call in asking) == WAITING_READS
+        reply = await room.door.act(builder, POST_MESSAGE, POST_MESSAGE.arguments(text="meanwhile"))
+        assert reply.receipt
+        may_end.set()
+        found = await asyncio.gather(first, *asking, return_exceptions=True)
+        assert {type(outcome) for outcome in found} == {BusyError, type(None)}
 
 
 async def test_reads_that_wait_for_a_connection_end_when_the_store_closes(

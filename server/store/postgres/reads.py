@@ -39,6 +39,9 @@ T = TypeVar("T")
 LOOK_UPS = 2
 """Connections of an event loop for look-ups of a row or two, with which each call begins. They wait for no read."""
 
+LOOK_UP_SECONDS = 2.0
+"""The least time that a look-up waits for a connection: a stop begins with one, and is late rather than refused."""
+
 SMALL_READERS = 2
 """Connections of an event loop for small reads."""
 
@@ -86,8 +89,11 @@ class RunningRead:
 class Pool:
     """A fixed number of connections, each opened when it is first needed, and the threads that use them."""
 
-    def __init__(self, address: Address, context: Context, size: int, budget: float, name: str) -> None:
+    def __init__(
+        self, address: Address, context: Context, size: int, budget: float, name: str, least_wait: float = 0.0
+    ) -> None:
         self._address, self._context = address, context
+        self._wait_seconds = max(context.settings.pool_seconds, least_wait)
         self._size, self._budget = size, budget
         self._threads = ThreadPoolExecutor(size, name)
         self._free: asyncio.LifoQueue[Session | None] = asyncio.LifoQueue()
@@ -142,7 +148,7 @@ class Pool:
         if self._is_closed:
             raise StorageError("the store is closed")
         try:
-            async with asyncio.timeout(self._context.settings.pool_seconds):
+            async with asyncio.timeout(self._wait_seconds):
                 session = await self._free.get()
         except TimeoutError:
             raise BusyError(f"all {self._size} connections for reads are in use") from None
@@ -214,17 +220,25 @@ class Reads:
     def __init__(self, address: Address, context: Context, note_failure: Callable[[Exception], None]) -> None:
         self._context, self._note_failure = context, note_failure
         settings = context.settings
-        self._look_ups = Pool(address, context, LOOK_UPS, SMALL_READ_SECONDS, "teamroom-look-ups")
+        self._look_ups = Pool(
+            address, context, LOOK_UPS, SMALL_READ_SECONDS, "teamroom-look-ups", least_wait=LOOK_UP_SECONDS
+        )
         self._small = Pool(address, context, SMALL_READERS, SMALL_READ_SECONDS, "teamroom-small-reads")
         self._large = Pool(address, context, settings.readers, settings.read_seconds, "teamroom-reads")
-        self._turns = ReadTurns()
+        self._turns, self._small_turns = ReadTurns(), ReadTurns()
+        """Of each member, one large and one small read run at a time, so that nobody takes all connections."""
         self._times_abandoned = 0
 
     async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
         """Run a read in one snapshot: a small one passes large ones, until it turns out to be large."""
         if is_small:
-            with contextlib.suppress(TooLargeError):
+            await self._small_turns.take(member)
+            try:
                 return await self._run(self._small, work, RunningRead(member))
+            except TooLargeError:
+                pass  # it is a large one
+            finally:
+                self._small_turns.give(member)
         await self._turns.take(member)
         try:
             return await self._run_large(work, RunningRead(member))
