@@ -30,7 +30,6 @@ from teamroom.server.http.connections import GRACE_SECONDS
 from teamroom.server.http.gate import CALLER_KEY, TURN_KEY
 from teamroom.server.http.sessions import BEHIND_THE_GATE, SessionIds, Sessions, client_of
 from teamroom.server.http.short import CallTool, Hear, ShortWay
-from teamroom.server.http.streams import use_lean_streams
 from teamroom.server.http.turns import OWN_TURN
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
@@ -47,7 +46,6 @@ ServerRunner.on_request = property(lambda runner: runner._on_request)  # type: i
 """The SDK keeps this method of a runner on the runner itself. Such a circle would leave sixteen objects of each call to
 the garbage collector, whose pauses stop every thread. Nothing else of a call does."""
 
-use_lean_streams()
 
 in_process_caller: ContextVar[Caller | None] = ContextVar("in_process_caller", default=None)
 """The caller if there is no HTTP request, as in tests that connect to a server in their own process."""
