@@ -64,15 +64,6 @@ class Connection:
     waiting_bytes: int = 0
     moved_at: float = field(default_factory=time.monotonic)
 
-    @contextmanager
-    def lost_calls(self, left: Callable[[], object]) -> Iterator[None]:
-        """Call a function if the connection is lost in this block."""
-        self.when_lost.add(left)
-        try:
-            yield
-        finally:
-            self.when_lost.discard(left)
-
 
 _ANSWERED: ContextVar[ReferenceType[Connection] | None] = ContextVar("answered", default=None)
 """The connection of the request that is being answered. Tasks that outlive the request do not hold it."""
@@ -129,17 +120,17 @@ class Connections:
 
     def admit(self, scope: Scope, caller: Caller) -> None:
         """A valid token was shown on a request's connection."""
-        if (connection := connection_of(scope)) is not None:
+        if (connection := _connection_of(scope)) is not None:
             self._own(connection, caller)
 
     def has_arrived(self, scope: Scope) -> bool:
         """Whether a request has arrived as a whole, so that nothing of it is waited for."""
-        connection = connection_of(scope)
+        connection = _connection_of(scope)
         return connection is not None and connection.has_arrived
 
     def begin_handshake(self, scope: Scope) -> bool:
         """Note a handshake on a request's connection; returns whether it is the first one there."""
-        connection = connection_of(scope)
+        connection = _connection_of(scope)
         if connection is None or connection.has_shaken_hands:
             return False
         connection.has_shaken_hands = True
@@ -147,7 +138,7 @@ class Connections:
 
     def turn_away(self, scope: Scope) -> None:
         """What the client still sends is not worth waiting for: its connection may be closed for another."""
-        if (connection := connection_of(scope)) is not None:
+        if (connection := _connection_of(scope)) is not None:
             connection.is_checked = False
 
     def _own(self, connection: Connection, caller: Caller) -> None:
@@ -190,7 +181,7 @@ class Connections:
     @contextmanager
     def answering(self, scope: Scope, caller: Caller, is_stream: bool) -> Iterator[None]:
         """Count a caller's request, and note its connection, while it is being answered."""
-        connection = connection_of(scope)
+        connection = _connection_of(scope)
         if connection is not None:
             connection.request = Request(caller, is_stream)
         self._answering[caller.member] += 1
@@ -214,8 +205,11 @@ class Connections:
         if connection is None:
             yield
             return
-        with connection.lost_calls(left):
+        connection.when_lost.add(left)
+        try:
             yield
+        finally:
+            connection.when_lost.discard(left)
 
     @property
     def answering_now(self) -> int:
@@ -283,7 +277,7 @@ class Connections:
                 _close(connection.transport)
 
 
-def connection_of(scope: Scope) -> Connection | None:
+def _connection_of(scope: Scope) -> Connection | None:
     """What a request came on; None where it came on no connection of this server."""
     connection: Connection | None = scope.get("state", {}).get(STATE_KEY)
     return connection
