@@ -36,6 +36,7 @@ from tests.campaigns.shared_rooms import engine_at, enrolled, owner_of, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.cables import Cable, cable_to
+from tests.support.eventually import until
 from tests.support.own_postgres import find_programs
 from tests.support.promises import house, promise
 from tests.support.room_in_thread import logged
@@ -80,15 +81,6 @@ async def refusal(act: Any) -> Refusal:
     with pytest.raises(Refusal) as raised:
         await asyncio.wait_for(act, BOUND_SECONDS)
     return raised.value
-
-
-async def until(is_so: Any) -> float:
-    """Wait until something is so; returns how long that took."""
-    began = time.monotonic()
-    async with asyncio.timeout(BOUND_SECONDS):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    return time.monotonic() - began
 
 
 # ------------------------------------------------------------------ a commit that nobody answers

@@ -5,7 +5,7 @@ import contextlib
 import math
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +29,7 @@ from tests.campaigns.shared_rooms import engine_at, enrolled, server
 from tests.support import postgres
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.cables import Cable, cable_to
+from tests.support.eventually import until
 from tests.support.promises import house
 from tests.support.room_in_thread import logged
 from tests.support.shells import TEAMROOM, up
@@ -58,12 +59,6 @@ async def cable() -> AsyncIterator[tuple[Cable, str]]:
         yield cable, f"postgresql://{there['user']}@127.0.0.1:{cable.port}/{there['dbname']}"
         cable.mend()
     postgres.drop_databases()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(BOUND_SECONDS):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 class Patient(Committer):
