@@ -17,8 +17,9 @@ from teamroom.server.record.keys import RoomKey, find_key
 from teamroom.server.record.seal import read_seals
 from teamroom.server.record.sealed import Seal
 from teamroom.server.record.texts import text_digest
+from teamroom.server.rules.exchanges import TURNS_OF_A_ROUND, asks_something
 from teamroom.server.rules.mentions import find_mentions
-from teamroom.server.settings import Settings
+from teamroom.server.settings import Policy, Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_reader as connect_reader_of_postgres
@@ -220,7 +221,7 @@ def _effects(connection: Connection) -> Iterator[str]:
 
 
 def _posted(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
-    """A message with its text; an addressee and a wake for each member that it names."""
+    """A message with its text; an addressee for each member that it names, and a wake unless the loop guard says no."""
     stored = connection.execute("select * from message where seq = ?", (entry["seq"],)).fetchone()
     if stored is None or text_digest(stored["text"]) != detail["text"]:
         yield "no message with its text"
@@ -234,8 +235,28 @@ def _posted(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
     named = {next((name for name in names if name in known), "") for names in spelled} - {""}
     if named - addressed:
         yield f"{named - addressed} are named and not addressed"
-    if addressed != _woken(connection, entry):
-        yield f"{addressed} are addressed, {_woken(connection, entry)} were woken"
+    woken = _woken(connection, entry)
+    if woken - addressed or addressed - woken - _not_to_wake(connection, stored, addressed):
+        yield f"{addressed} are addressed, {woken} were woken"
+
+
+def _not_to_wake(connection: Connection, message: Row, addressed: set[str]) -> set[str]:
+    """Addressees that a message need not wake: an agent replied to what asked nothing, or they answer without end."""
+    sql = (
+        "select parent.kind, parent.text, lower(asker.name) as author from message as parent "
+        "join member as asker on asker.id = parent.author join member on member.id = ? "
+        "where parent.id = ? and member.kind = 'agent'"
+    )
+    parent = connection.execute(sql, (message["author"], message["reply_to"] or 0)).fetchone()
+    is_note = parent is not None and message["kind"] == "note" and addressed == {parent["author"]}
+    if is_note and not asks_something(parent["kind"], parent["text"]):
+        return addressed
+    rounds = Policy().exchange_rounds
+    sql = (
+        "select lower(name) as name from addressee join member on member.id = addressee.member "
+        "where message = ? and (turn >= ? or lap > ?)"
+    )
+    return {row["name"] for row in connection.execute(sql, (message["id"], rounds * TURNS_OF_A_ROUND, rounds))}
 
 
 def _created(connection: Connection, entry: Row, detail: Any) -> Iterator[str]:
