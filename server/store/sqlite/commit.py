@@ -66,6 +66,8 @@ class Committer(BatchCommitter):
         self.changes = 0
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
+        self._changes_before = 0
+        """How many rows this connection had changed when its transaction began."""
         self._has_unindexed = True
         """Whether there may be tasks that the index does not have."""
         self._untidy: dict[str, bool] = {}
@@ -102,11 +104,13 @@ class Committer(BatchCommitter):
             self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
             self.run_named("save_head", head.values())
-        self._growth = self._measure_growth()  # here, because after the commit it takes a transaction of its own
+        has_written = self.connection.total_changes != self._changes_before
+        if has_written:
+            self._growth = self._measure_growth()  # here, because after the commit it takes a transaction of its own
         self.run_named("commit")
         self.last = head.copy()
         self._count(batch)
-        self.changes += 1
+        self.changes += has_written
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
@@ -244,6 +248,7 @@ class Committer(BatchCommitter):
         if self.damage is not None:
             raise DamagedError(self.damage)
         self.run_named("begin_write")
+        self._changes_before = self.connection.total_changes
         row = self.run_named("lock_head").fetchone()
         head = None if row is None else Head(**row)
         if head is None or (self.last is not None and head != self.last):
