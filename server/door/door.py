@@ -384,7 +384,7 @@ class Door:
 
         if read.counts_refusals:
             await self.write_refused_calls()
-            self.rates.refused.rows.clear()  # what comes now is counted in other rows than what this read shows
+            self.rates.refused.note_shown()
         with Timed(self._metrics, "read", read.name):
             self.rates.require_care(caller)
             try:

@@ -28,8 +28,14 @@ CALLS_KNOWN = 16
 TOLD_SECONDS = 86_400.0
 """An owner is told of an agent again after a day at the earliest."""
 
-ROW_SECONDS = 60.0
-"""Refused calls of one act within a minute share a row."""
+ROW_SECONDS, SHOWN_ROW_SECONDS = 60.0, 5.0
+"""Refused calls of one act within a minute share a row; within seconds, if somebody was shown the row meanwhile.
+
+So the number of rows does not follow how often somebody looks. A second look within seconds can count a call again.
+"""
+
+FORGOTTEN_AT_ONCE = 100
+"""How many rows are forgotten at most when one begins."""
 
 KEPT_SECONDS = 35 * 86_400.0
 """How long the counts are kept. No span of the morning report is longer."""
@@ -59,6 +65,19 @@ class Known:
     told_at: float = -math.inf
 
 
+@dataclass(slots=True)
+class CountingRow:
+    """A row that counts refused calls: since a time of the room's clock, and after an entry of the log."""
+
+    since: float
+    seq: int
+    is_shown: bool = False
+
+    def is_over(self, now: float) -> bool:
+        """Whether the next calls are counted in another row."""
+        return now - self.since >= (SHOWN_ROW_SECONDS if self.is_shown else ROW_SECONDS)
+
+
 @dataclass(frozen=True, slots=True)
 class Repetition:
     """What an agent's owner is told of: a refused call, and how often it was refused; or many different ones."""
@@ -76,8 +95,8 @@ class RefusedCalls:
         self._unwritten: Counter[tuple[int, str]] = Counter()
         self._known: dict[int, Known] = {}
         self._news: list[tuple[Caller, Repetition]] = []
-        self.rows: dict[tuple[int, str], tuple[float, int]] = {}
-        """The row that counts the calls of a member and an act now: its time and number."""
+        self.rows: dict[tuple[int, str], CountingRow] = {}
+        """The row that counts the calls of a member and an act now."""
 
     def note(self, caller: Caller, act: str, refusal: Refusal) -> bool:
         """Count a refused call, and say in the refusal that it is repeated; returns whether its owner is to be told.
@@ -121,6 +140,11 @@ class RefusedCalls:
         """Keep counts that could not be written."""
         self._unwritten.update(taken)
 
+    def note_shown(self) -> None:
+        """Note that somebody was shown all counts: what comes now is counted in other rows, or soon is."""
+        for row in self.rows.values():
+            row.is_shown = True
+
     def _once_more(self, calls: dict[Key, Times], key: Key) -> int:
         calls[key] = self._next(calls.pop(key, Times(0, -math.inf)))
         if len(calls) > CALLS_KNOWN:
@@ -143,14 +167,14 @@ def _say(refusal: Refusal, times: int) -> None:
     refusal.why, refusal.fix = say_repeated(refusal.code, refusal.why, refusal.fix, times, wait)
 
 
-def write_counts(tx: Writing, taken: Counter[tuple[int, str]], rows: dict[tuple[int, str], tuple[float, int]]) -> None:
-    """Add refused calls to the rows that count them. A row is begun after a minute, or after somebody read the last."""
+def write_counts(tx: Writing, taken: Counter[tuple[int, str]], rows: dict[tuple[int, str], CountingRow]) -> None:
+    """Add refused calls to the rows that count them, and forget old rows when one begins."""
     for (member, act), calls in taken.items():
-        since, seq = rows.get((member, act), (-math.inf, 0))
-        if tx.now - since >= ROW_SECONDS:
-            since, seq = rows[member, act] = tx.now, tx.head.seq
-            tx.run("forget_refused_calls", member=member, before=tx.now - KEPT_SECONDS)
-        tx.run("add_refused_calls", member=member, act=act, since=since, seq=seq, now=tx.now, calls=calls)
+        row = rows.get((member, act))
+        if row is None or row.is_over(tx.now):
+            row = rows[member, act] = CountingRow(tx.now, tx.head.seq)
+            tx.run("forget_refused_calls", before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
+        tx.run("add_refused_calls", member=member, act=act, since=row.since, seq=row.seq, now=tx.now, calls=calls)
 
 
 def tell_owner(tx: Writing, caller: Caller, found: Repetition) -> None:

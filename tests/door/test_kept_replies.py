@@ -17,23 +17,11 @@ from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
 from tests.support.engines import POSTGRES
 from tests.support.promises import promise
-from tests.support.rooms import RunningRoom, Time, running_room
+from tests.support.rooms import RunningRoom, StillTime, running_room
 
 pytestmark = promise("CTL2")
 
 SHARED = sorted(name for name, tool in TOOLS.items() if isinstance(tool.does, Read) and tool.does.is_shared)
-
-
-class StillTime(Time):
-    """A clock that goes on only when it is moved."""
-
-    def __call__(self) -> float:
-        return 1_795_000_000.0 + self.offset
-
-    def steady(self) -> float:
-        return 1_795_000_000.0 + self.offset
-
-    awake = steady
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Refused calls that are repeated: clearer words, a growing wait, an owner who is told once, and true counts."""
 
+import contextlib
 import re
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamroom.server.door.repeated import FORGOTTEN_AT_ONCE, KEPT_SECONDS, SHOWN_ROW_SECONDS
 from teamroom.server.rules.repeats import LONGEST_RETRY_SECONDS, TOLD_AT, TOLD_IN_ALL_AT, retry_seconds
+from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.sqlite.connect import connect_reader
+from teamroom.server.store.transaction import Writing
 from tests.support.promises import promise
-from tests.support.rooms import Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, StillTime, running_room
 
 pytestmark = promise("QUI6")
 
@@ -162,6 +167,43 @@ async def test_each_look_counts_only_what_was_refused_since_the_look_before(tmp_
             counted += [line["times"] for line in shown if line["kind"] == "refused"]
             room.time.forward(61)
         assert counted == [3, 70, 4]
+
+
+async def test_the_rows_that_count_refused_calls_do_not_follow_how_often_somebody_looks(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room", time=StillTime(), refusals_per_minute=10_000) as room:
+        owner, agent = await room.owner(), await room_with_a_task(room)
+        for _ in range(30):
+            await agent.refused("claim_task", task="T-1")
+            await owner("overnight")
+        assert await count_rows(room) == 1
+        for _ in range(12):
+            room.time.forward(SHOWN_ROW_SECONDS)
+            await agent.refused("claim_task", task="T-1")
+            await owner("overnight")
+        assert await count_rows(room) <= 1 + 60 / SHOWN_ROW_SECONDS
+
+
+async def test_old_counts_are_forgotten_a_few_at_a_time(tmp_path: Path) -> None:
+    """However many there are, and whosever they are: no refused call pays for all of them."""
+    async with running_room(tmp_path / "room", refusals_per_minute=10_000) as room:
+        owner, agent = await room.owner(), await room_with_a_task(room)
+
+        def begin_many(tx: Writing) -> None:
+            for number in range(FORGOTTEN_AT_ONCE + 10):
+                old = {"since": tx.now - KEPT_SECONDS - 60 - number, "now": tx.now - KEPT_SECONDS - number}
+                tx.run("add_refused_calls", member=1, act="claim_task", seq=0, calls=1, **old)
+
+        await room.room.door.act_as_room(begin_many)
+        for left in (10 + 1, 1 + 1):
+            room.time.forward(61)
+            await agent.refused("claim_task", task="T-1")
+            await owner("overnight")
+            assert await count_rows(room) == left
+
+
+async def count_rows(room: RunningRoom) -> int:
+    with contextlib.closing(connect_reader(room.folder / DATABASE)) as connection:
+        return int(connection.execute("select count(*) from refused_call").fetchone()[0])
 
 
 @given(st.integers(0, 10_000))

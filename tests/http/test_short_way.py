@@ -22,25 +22,12 @@ from tests.support.promises import house
 from tests.support.rates import LIMITLESS
 from tests.support.raw import ENVELOPE, LEGACY, Answer, Raw, message, modern_headers, posted
 from tests.support.room_in_thread import RoomInThread, room_in_thread
-from tests.support.rooms import Time
+from tests.support.rooms import StillTime
 
 pytestmark = house
 
-NOW = 1_795_000_000.0
 PORT = b"127.0.0.1:PORT"
 SHORT_TOOLS = sorted(TOOLS.keys() - ASKING_TOOLS - WAITING_TOOLS)
-
-
-class StillTime(Time):
-    """A clock that goes on only when it is moved."""
-
-    def __call__(self) -> float:
-        return NOW + self.offset
-
-    def steady(self) -> float:
-        return NOW + self.offset
-
-    awake = steady
 
 
 def same_bytes() -> Callable[[int], bytes]:

@@ -17,7 +17,7 @@ from teamroom.clients.local.demo.stage import Facts, Stage, Teller
 from teamroom.clients.local.demo.story import play
 from teamroom.clients.session.blocking import BlockingRoom
 from teamroom.clients.session.failure import Failure
-from tests.support.rooms import RunningRoom, Time
+from tests.support.rooms import RunningRoom
 
 OWNER = "olga"
 
@@ -64,22 +64,6 @@ class StageTime:
 
     def wait(self, seconds: float) -> None:
         self._visitor()
-
-
-class StillTime(Time):
-    """A clock that only the story moves, so that everything in a picture has its fixed time."""
-
-    def __init__(self, at: float) -> None:
-        super().__init__(offset=at)
-
-    def __call__(self) -> float:
-        return self.offset + self.stepped
-
-    def steady(self) -> float:
-        return self.offset
-
-    def awake(self) -> float:
-        return self.offset
 
 
 def in_order(players: Sequence[Player], call: Callable[[Player], dict[str, Any]]) -> dict[str, dict[str, Any]]:

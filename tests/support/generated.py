@@ -25,11 +25,11 @@ from tests.bench.schemas import characters
 from tests.harness import told
 from tests.house.attacks import ATTACKS, row
 from tests.support import client_module, join_pages, pictures, tools_page
-from tests.support.demo import StillTime, in_order, play_demo
+from tests.support.demo import in_order, play_demo
 from tests.support.pages import PAGES, read, with_parts
 from tests.support.promises import PLANNED, PROMISES
 from tests.support.repository import ROOT
-from tests.support.rooms import RunningRoom, Time, running_room
+from tests.support.rooms import RunningRoom, StillTime, Time, running_room
 from tests.support.shells import ESCAPE, Shell
 
 TERMINAL_COLUMNS = 90

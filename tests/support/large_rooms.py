@@ -93,6 +93,8 @@ FILLS = (
     + "insert into answer_time (member, seq, seconds) select 1001 + i % :members, i, 5 from n",
     "insert into refusal (member, act, code, subject, first_at, seq, repeats) "
     "select :busy, 'claim_task', 'taken', 'T-' || id, :began, :seq, 1 from task where id > :first_task limit 2000",
+    NUMBERS.replace(":n)", ":members * 10)") + "insert into refused_call (member, act, since, seq, at, calls) "
+    "select :busy, 'claim_task', :began + i, :seq, :now - i, 1 from n",
     "insert into message_text (rowid, summary, text) select id, summary, text from message where seq > :seq",
     "insert into task_text (rowid, title, detail) select id, title, detail from task where id > :first_task",
     "delete from unindexed_task",

@@ -67,6 +67,22 @@ class Time:
         self.stepped += seconds
 
 
+class StillTime(Time):
+    """A clock that stands still until it is moved, so that nothing changes by time."""
+
+    def __init__(self, at: float = 1_790_000_000.0) -> None:
+        super().__init__(offset=at)
+
+    def __call__(self) -> float:
+        return self.offset + self.stepped
+
+    def steady(self) -> float:
+        return self.offset
+
+    def awake(self) -> float:
+        return self.offset
+
+
 @dataclass
 class Refused(Exception):
     """A refusal as a client received it."""

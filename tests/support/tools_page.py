@@ -17,7 +17,7 @@ from mcp_types import INVALID_PARAMS
 from teamroom.server.refusals import REFUSED, Code
 from teamroom.tools.serve import TOOLS
 from teamroom.tools.tool import Tool
-from tests.support.rooms import Member, RunningRoom, Time, running_room
+from tests.support.rooms import Member, RunningRoom, StillTime, running_room
 
 BEGIN = 1_795_424_400.0
 """2026-11-23T09:00:00Z"""
@@ -54,19 +54,6 @@ real room. `@olga` is its owner; `@builder` and `@tester` are agents.
   `harness`, `version`, `branch` and `commit`. The room keeps short names alone: see
   [Where a member runs](join.md#where-a-member-runs).
 """
-
-
-class Still(Time):
-    """A clock that only the story moves."""
-
-    def __call__(self) -> float:
-        return BEGIN + self.offset
-
-    def steady(self) -> float:
-        return self.offset
-
-    def awake(self) -> float:
-        return self.offset - self.asleep
 
 
 @dataclass(frozen=True)
@@ -258,7 +245,7 @@ def counting_entropy() -> Any:
 
 async def written(folder: Path) -> str:
     """The page as the room of this release writes it."""
-    async with running_room(folder, time=Still(), entropy=counting_entropy()) as room:
+    async with running_room(folder, time=StillTime(BEGIN), entropy=counting_entropy()) as room:
         return page(await play(room)).replace(room.url, "http://127.0.0.1:8765")
 
 

@@ -25,7 +25,7 @@ from teamroom.tools.serve import TOOLS
 from tests.support.planting import API, run, stands
 from tests.support.promises import house
 from tests.support.repository import ROOT
-from tests.support.rooms import RunningRoom, Time, running_room
+from tests.support.rooms import RunningRoom, StillTime, running_room
 
 pytestmark = house
 
@@ -180,19 +180,6 @@ def name_of(call: ast.Call) -> str:
 # ------------------------------------------------------------------ every act
 
 
-class Still(Time):
-    """A clock that only the test moves, so that nothing changes by time."""
-
-    def __call__(self) -> float:
-        return 1_790_000_000.0 + self.offset
-
-    def steady(self) -> float:
-        return self.offset
-
-    def awake(self) -> float:
-        return self.offset - self.asleep
-
-
 def without_cursor(text: str) -> str:
     """A resource without the end of the log, up to which it was read: each entry moves it, and it says nothing new."""
     return re.sub(r'cursor"?[: ] ?[0-9]+', "", text)
@@ -339,7 +326,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
     """A room with two people and some agents, one of whom is looked at less than the others."""
     settings = {"presence_write_seconds": 60.0, "repeat_seconds": 0.0, "notify_digest": ""}
     settings["notify"] = {"olga": ["json://127.0.0.1:9/"]}
-    async with running_room(tmp_path / "room", time=Still(), **settings) as room:  # type: ignore[arg-type]
+    async with running_room(tmp_path / "room", time=StillTime(), **settings) as room:  # type: ignore[arg-type]
         await room.enroll("builder", "tester", "planner", mode="live")
         await room.enroll("rex", role="watchdog", mode="live")
         yield Watched(room, tmp_path)

@@ -79,7 +79,10 @@ insert into refused_call (member, act, since, seq, at, calls) values (:member, :
 on conflict (member, act, since, seq) do update set at = :now, calls = refused_call.calls + :calls
 
 -- name: forget_refused_calls
-delete from refused_call where member = :member and at < :before
+delete from refused_call
+where (member, act, since, seq) in (
+    select member, act, since, seq from refused_call where at < :before order by at limit :limit
+)
 
 -- name: newest_of_room
 -- When the room last carried out an act on a subject. The expressions lead to the index by subject.
