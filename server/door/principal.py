@@ -144,11 +144,12 @@ def _is_heard(tx: Reading, at: float | None) -> bool:
 
 
 def _is_on_time(tx: Reading, row: Principal) -> bool:
-    """Whether an active member calls well before it is expected, so that nothing but a time changes."""
+    """Whether an active member calls again while it counts as live by its last call, so that only a time changes."""
     if row.last_call_at is None or tx.settings.presence_write_seconds == 0:
         return False
-    expected_at = row.last_call_at + (interval_seconds(row.mode, tx.settings) or 0.0)
-    return tx.now + SOON_SECONDS < expected_at and state_of(row, tx.now) == "active"
+    live_seconds = tx.settings.live_interval_seconds
+    lasts_until = row.last_call_at + min(interval_seconds(row.mode, tx.settings) or live_seconds, live_seconds)
+    return tx.now + SOON_SECONDS < lasts_until and state_of(row, tx.now) == "active"
 
 
 def _is_written(tx: Reading, at: float | None) -> bool:

@@ -86,10 +86,20 @@ async def test_a_call_that_writes_anyway_is_written_with_it(room: RunningRoom, b
     assert ago["bob"] >= A_WHILE
 
 
-async def test_a_call_when_a_member_is_due_is_written_at_once(room: RunningRoom, bots: list[Member]) -> None:
-    await room.later(300 - A_WHILE - SOON_SECONDS)
+@pytest.mark.parametrize(
+    ("mode", "counts_for"), [("live", 300), ("every:60", 60), ("every:3600", 300), ("on_demand", 300), ("manual", 300)]
+)
+async def test_a_call_that_may_change_how_a_member_is_shown_is_written_at_once(
+    room: RunningRoom, bots: list[Member], mode: str, counts_for: float
+) -> None:
+    await bots[0]("check_in", mode=mode)
+    await room.later(counts_for - 2 * SOON_SECONDS)
     await bots[0]("heartbeat")
-    assert (await last_calls(room))["ada"] < 5, "or it would be shown as overdue for a moment"
+    assert (await last_calls(room))["ada"] > 5
+    await room.later(SOON_SECONDS)
+    await room.later(counts_for - SOON_SECONDS)
+    await bots[0]("heartbeat")
+    assert (await last_calls(room))["ada"] < 5, "or it would be shown as silent for a moment"
 
 
 async def test_nothing_is_written_of_a_member_that_was_stopped_meanwhile(room: RunningRoom, bots: list[Member]) -> None:
