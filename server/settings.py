@@ -6,180 +6,35 @@ else from its default here.
 
 import json
 import os
-import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from teamroom.server.policy import POLICY, Policy, SettingsError
 from teamroom.server.private import NotPrivateError, decode_text, read_private
 from teamroom.server.rules.letters import LetterPlace
-from teamroom.server.rules.names import AT, normalize_name
 from teamroom.server.rules.wrong_values import say_wrong
-
-TrustLevel = Literal["declared", "attested", "proven"]
-
-PEOPLE, CHANNELS = 32, 4
-"""The most people that can have channels, and the most channels of each."""
+from teamroom.server.setting_values import (
+    PEOPLE,
+    TIME_OF_DAY,
+    ByName,
+    Channels,
+    check_database,
+    check_zone,
+    plain_url,
+    scheme,
+    without_password,
+)
 
 KEPT_PORT = "room.port"
 """The file in the data folder with the port of the last start. Members' configs name that port."""
 
 HIGHEST_PORT = 65_535
-
-PUBLIC_HOST = r"[A-Za-z0-9.:\[\]-]+"
-PUBLIC_PATH = r"(/[A-Za-z0-9._~-]+)*/?"
-"""The host and the path of a public address: plain ones, which no proxy writes otherwise."""
-
-HOST = r"(?:\[[^\]@/?#]*\]|[^\[\]@/?#:,]*)(?::[0-9]+)?"
-ADDRESS = re.compile(
-    rf"(?P<scheme>postgres(?:ql)?://)(?:(?P<user>[^@/?#:]*)(?::[^@/?#]*)?@)?(?P<place>{HOST}(?:,{HOST})*(?:/[^@?#]*)?)"
-    r"(?:\?[^@#]*)?"
-)
-"""The parts of a database's address, of which the password and the options are never shown."""
-
-TIME_OF_DAY = r"([01][0-9]|2[0-3]):[0-5][0-9]"
-
-
-def scheme(channel: SecretStr) -> str:
-    """The part of a channel's URL that may be shown: the word before its colon."""
-    return channel.get_secret_value().partition("://")[0]
-
-
-def _channel(channel: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[a-z][a-z0-9+.-]{0,31}", scheme(channel)) or "://" not in channel.get_secret_value():
-        raise ValueError("a channel is a URL such as mailto://… or json://…")
-    return channel
-
-
-def _database(address: SecretStr) -> SecretStr:
-    if address.get_secret_value() and not address.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("it must begin with postgresql://")
-    return address
-
-
-def without_password(address: SecretStr) -> str:
-    """The address of a database as people may see it: who, where and which one."""
-    text = address.get_secret_value()
-    found = ADDRESS.fullmatch(text)
-    if found is None:  # what is wrong may be in the password
-        return "postgresql://…" if text else ""
-    user = "" if found["user"] is None else f"{found['user']}@"
-    return f"{found['scheme']}{user}{found['place']}"
-
-
-class ByName(dict[str, Any]):
-    """Values by the names of members, which are found in any case."""
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        super().__init__((normalize_name(name.lstrip(AT)), value) for name, value in given.items())
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and super().__contains__(normalize_name(name))
-
-    def __getitem__(self, name: str) -> Any:
-        return super().__getitem__(normalize_name(name))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value of a name, else the default."""
-        return super().get(normalize_name(name), default)
-
-
-def _public_url(text: str) -> str:
-    if not text:
-        return text
-    try:
-        parts = urlsplit(text)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_one = False
-    is_plain = is_one and re.fullmatch(PUBLIC_HOST, parts.netloc) and re.fullmatch(PUBLIC_PATH, parts.path)
-    if not is_plain or parts.query or parts.fragment:
-        raise ValueError("write it like https://room.example.org or https://example.org/room")
-    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path.rstrip('/').removesuffix('/mcp')}"
-
-
-def check_zone(name: str) -> str:
-    """The name of a time zone that this machine knows. Raises ValueError."""
-    try:
-        name == "UTC" or ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(
-            f"{name!r} is not a time zone that this machine knows; use a name such as Europe/Berlin"
-        ) from None
-    return name
-
-
-Channel = Annotated[SecretStr, Field(min_length=4, max_length=2000), AfterValidator(_channel)]
-Channels = Annotated[list[Channel], Field(min_length=1, max_length=CHANNELS)]
-
-
-class Policy(BaseModel):
-    """The settings that a room owner can change while the room runs. Acts read them from `tx.policy`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    trust: TrustLevel = Field("declared", description="Which capabilities count: declared, attested or proven ones.")
-    wip_cap: int = Field(
-        5, ge=1, le=100, description="Tasks that a member may hold at once; a further claim is refused."
-    )
-    hop_limit: int = Field(
-        5, ge=1, le=50, description="Hand-offs of one task; after these, only the owner can receive it."
-    )
-    lease_seconds: float = Field(3600, ge=60, le=86_400, description="Shortest lease of a claimed task, in seconds.")
-    lease_max_seconds: float = Field(
-        86_400, ge=60, le=604_800, description="Longest lease of a claimed task, in seconds."
-    )
-    busy_max_seconds: float = Field(
-        14_400, ge=60, le=86_400, description="Longest work that a member may declare, in seconds."
-    )
-    offer_seconds: float = Field(900, ge=60, le=86_400, description="Shortest time an offer stays open, in seconds.")
-    review_seconds: float = Field(
-        3600,
-        ge=60,
-        le=604_800,
-        description="Seconds after which a review also falls to the owner of the member that completed the task.",
-    )
-    proof_seconds: float = Field(
-        604_800, ge=60, le=31_536_000, description="Seconds for which a proof of a capability is valid."
-    )
-    attestation_seconds: float = Field(
-        2_592_000, ge=60, le=31_536_000, description="Seconds for which an attestation of a capability is valid."
-    )
-    notes_per_hour: int = Field(
-        12,
-        ge=1,
-        le=1000,
-        description="Notes of an agent that are shown line by line in an hour; further ones are folded.",
-    )
-    asks_per_hour: int = Field(
-        30, ge=1, le=1000, description="Asks that an agent may post in an hour; further ones are refused."
-    )
-    alerts_per_hour: int = Field(
-        3, ge=1, le=1000, description="Alerts that an agent may post in an hour; further ones are refused."
-    )
-    exchange_rounds: int = Field(
-        6,
-        ge=1,
-        le=100,
-        description="Rounds after which two agents no longer wake each other, if nobody else moves their tasks.",
-    )
-    retention_days: int = Field(
-        0,
-        ge=0,
-        le=36_500,
-        description="Days after which the room redacts content, as redact --older-than does; 0: never.",
-    )
-
-
-POLICY = tuple(Policy.model_fields)
-"""The names of the policy's values."""
 
 
 class FixedSettings(BaseModel):
@@ -419,7 +274,7 @@ class FixedSettings(BaseModel):
     )
 
     # the database
-    database: Annotated[SecretStr, AfterValidator(_database)] = Field(
+    database: Annotated[SecretStr, AfterValidator(check_database)] = Field(
         SecretStr(""),
         description="Address of a PostgreSQL database that holds the room, such as postgresql://teamroom@db/teamroom. "
         "Empty: one file in the data folder. It may contain a password, so it is never shown whole.",
@@ -574,7 +429,7 @@ class FixedSettings(BaseModel):
     allowed_hosts: list[str] = Field(
         [], max_length=64, description="Further Host header values, exact, with their port."
     )
-    public_url: Annotated[str, AfterValidator(_public_url)] = Field(
+    public_url: Annotated[str, AfterValidator(plain_url)] = Field(
         "",
         max_length=2000,
         description="Address that members reach, with the path of a proxy, such as https://room.example.org/team. "
@@ -636,10 +491,6 @@ def shown(name: str, value: Any) -> Any:
     if name != "notify":
         return value
     return {person: dict(Counter(map(scheme, channels))) for person, channels in value.items()}
-
-
-class SettingsError(Exception):
-    """A value in the environment or in room.toml is invalid."""
 
 
 def load(folder: Path | None = None, environment: dict[str, str] | None = None) -> Settings:
@@ -717,54 +568,6 @@ def contradictions(settings: Settings) -> list[str]:
         for low, high in NOT_ABOVE
         if getattr(settings, low) > getattr(settings, high)
     ]
-
-
-def with_policy(configured: Policy, document: str | None) -> Policy:
-    """The policy in force: the database's values, and the settings' values for the rest.
-
-    `document`: the text in the database; None if there is none.
-
-    Raises SettingsError if the policy is missing or cannot be read: the caller must then deny.
-    """
-    if document == "{}":
-        return configured
-    return configured.model_copy(update=policy_values(document))
-
-
-@lru_cache(maxsize=8)
-def policy_values(document: str | None) -> Mapping[str, Any]:
-    """The values that a policy document sets, checked. Raises SettingsError."""
-    values, unreadable = salvaged(document)
-    if unreadable:
-        raise SettingsError(f"the policy cannot be read: {', '.join(unreadable)}")
-    return values
-
-
-def salvaged(document: str | None) -> tuple[dict[str, Any], list[str]]:
-    """The readable values of a policy, and the names of unreadable ones: `everything` if it is missing or not JSON."""
-    try:
-        given = json.loads(document or "")
-    except (ValueError, RecursionError):
-        given = None
-    if not isinstance(given, dict):
-        return {}, ["everything"]
-    values, unreadable = {}, []
-    for name, value in given.items():
-        try:
-            values[name] = policy_value(name, value)
-        except SettingsError:
-            unreadable.append(name)
-    return values, unreadable
-
-
-def policy_value(name: str, value: Any) -> Any:
-    """One value of the policy, checked. Raises SettingsError, which names its bounds."""
-    if name not in POLICY:
-        raise SettingsError(f"{name} is not part of the policy")
-    try:
-        return getattr(Policy.model_validate({name: value}), name)
-    except ValidationError as error:
-        raise SettingsError(f"{name}: {say_wrong(error.errors()[0])}") from None
 
 
 def _from_file(path: Path) -> dict[str, Any]:

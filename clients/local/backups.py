@@ -12,11 +12,12 @@ from teamroom.clients.session.spans import span
 from teamroom.clients.session.terminal import aligned, plain, print_json
 from teamroom.clients.session.times import date_and_time, with_local_times
 from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.policy import SettingsError
 from teamroom.server.private import make_private_folder
 from teamroom.server.record.backups import BACKUPS, DESCRIPTIONS, Backup, BackupError, backups, make_backup
 from teamroom.server.restore import Restored, RestoreError
 from teamroom.server.restore import restore as restore_backup
-from teamroom.server.settings import SettingsError, load
+from teamroom.server.settings import load
 from teamroom.server.store.folder import CONTENTS, FolderError, locked, make_private
 
 

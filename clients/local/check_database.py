@@ -8,7 +8,8 @@ from typing import Any
 from teamroom.clients.local.findings import Finding
 from teamroom.clients.session.place import Place
 from teamroom.server.clock import wall_clock
-from teamroom.server.settings import SettingsError, load
+from teamroom.server.policy import SettingsError
+from teamroom.server.settings import load
 
 OLDEST_RELEASE = 140_000
 """The oldest PostgreSQL that the room knows, as it numbers itself."""

@@ -13,16 +13,8 @@ from teamroom.server.acts.letters.channels import channels_of
 from teamroom.server.facts.channels import configured_channels, find_channels, people_with_channels
 from teamroom.server.notify.addresses import UnreadableError, read_addresses
 from teamroom.server.notify.channels import INSTALL, is_installed, is_understood
-from teamroom.server.settings import (
-    Origin,
-    Settings,
-    SettingsError,
-    contradictions,
-    load,
-    load_with_origins,
-    policy_values,
-    shown,
-)
+from teamroom.server.policy import SettingsError, policy_values
+from teamroom.server.settings import Origin, Settings, contradictions, load, load_with_origins, shown
 from teamroom.server.store.folder import DATABASE
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading

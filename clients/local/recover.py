@@ -14,10 +14,11 @@ from teamroom.clients.session.place import OWNER_TOKEN, Place, agents_session
 from teamroom.clients.session.protocol import JSON
 from teamroom.server.app import Room
 from teamroom.server.own_socket import CODE, RECOVER_PATH
+from teamroom.server.policy import SettingsError
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command
 from teamroom.server.refusals import Refusal
-from teamroom.server.settings import SettingsError, load
+from teamroom.server.settings import load
 from teamroom.server.store.engine import StorageError
 from teamroom.server.store.folder import FolderError, locked
 

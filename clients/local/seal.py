@@ -12,11 +12,12 @@ from teamroom.clients.session.times import date_and_time
 from teamroom.server.accept import Accepted, AcceptError, look
 from teamroom.server.accept import accept as accept_room
 from teamroom.server.clock import rfc3339, wall_clock
+from teamroom.server.policy import SettingsError
 from teamroom.server.private import NotPrivateError
 from teamroom.server.record.backups import accept_command
 from teamroom.server.record.journal import JOURNAL
 from teamroom.server.record.seal import read_seals
-from teamroom.server.settings import SettingsError, load
+from teamroom.server.settings import load
 from teamroom.server.store.folder import FolderError, locked
 
 

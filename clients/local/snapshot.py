@@ -9,7 +9,9 @@ from urllib.parse import quote
 
 from teamroom.clients.session.failure import Failure
 from teamroom.server.clock import RoomClock, WallTime, wall_clock
-from teamroom.server.settings import Settings, SettingsError, load, without_password
+from teamroom.server.policy import SettingsError
+from teamroom.server.setting_values import without_password
+from teamroom.server.settings import Settings, load
 from teamroom.server.store.engine import StorageError
 from teamroom.server.store.folder import DATABASE, KEY
 from teamroom.server.store.rows.head import ReadHead

@@ -31,11 +31,12 @@ from teamroom.server import logs
 from teamroom.server.announcement import announce
 from teamroom.server.clock import Clock, rfc3339, steady_clock, wall_clock
 from teamroom.server.http.listening import listen
+from teamroom.server.policy import SettingsError
 from teamroom.server.private import NotPrivateError, write_private
 from teamroom.server.record.backups import restore_command, restore_database_command
 from teamroom.server.rules.names import find_reserved_word, tidy_separators
 from teamroom.server.rules.wrong_values import say_wrong
-from teamroom.server.settings import KEPT_PORT, Settings, SettingsError, kept_port, load
+from teamroom.server.settings import KEPT_PORT, Settings, kept_port, load
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.engine import DamagedError, NewerRoomError, StorageError
 

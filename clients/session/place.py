@@ -118,7 +118,8 @@ class Place:
         return found or self._in_settings()
 
     def _in_settings(self) -> str:
-        from teamroom.server.settings import SettingsError, load  # loads slowly, and is rarely needed
+        from teamroom.server.policy import SettingsError  # loads slowly, and is rarely needed
+        from teamroom.server.settings import load  # loads slowly, and is rarely needed
 
         try:
             return load(self.folder, dict(self.environment)).url

@@ -5,10 +5,10 @@ from teamroom.server.door.principal import find_principal, is_live, touch, touch
 from teamroom.server.facts.ids import parse
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.identity import Caller
+from teamroom.server.policy import POLICY
 from teamroom.server.record import chain
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.budgets import seconds_until_free
-from teamroom.server.settings import POLICY
 from teamroom.server.store.rows.control import RefusalRow
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.transaction import Reading, Writing

@@ -5,11 +5,11 @@ import shlex
 
 from pydantic import BaseModel
 
+from teamroom.server.policy import TrustLevel
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.proofs import is_probe_due, plant_command
 from teamroom.server.rules.routing import Reach, State
 from teamroom.server.rules.text import backtick, cite
-from teamroom.server.settings import TrustLevel
 from teamroom.server.store.rows.capabilities import CapabilityRow, CapableMember, ProbeRow
 from teamroom.server.store.transaction import Reading
 

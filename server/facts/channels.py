@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from teamroom.server.facts.names import former_names
 from teamroom.server.rules.notices import LetterSettings
-from teamroom.server.settings import CHANNELS, FixedSettings, scheme
+from teamroom.server.setting_values import CHANNELS, scheme
+from teamroom.server.settings import FixedSettings
 from teamroom.server.store.rows.letters import LetterSettingRow, OwnChannelRow
 from teamroom.server.store.rows.members import MemberName
 from teamroom.server.store.transaction import Reading

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from teamroom.server.policy import Policy
 from teamroom.server.rules.presence import interval_seconds
-from teamroom.server.settings import FixedSettings, Policy
+from teamroom.server.settings import FixedSettings
 
 
 class Pause(NamedTuple):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from teamroom.server.settings import TrustLevel
+from teamroom.server.policy import TrustLevel
 
 State = Literal["declared", "proven", "attested", "failed", "expired"]
 

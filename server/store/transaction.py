@@ -10,8 +10,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
 from teamroom.server.health import PartHealth
 from teamroom.server.identity import Caller, CallingListener, Entropy
+from teamroom.server.policy import Policy, SettingsError, with_policy
 from teamroom.server.refusals import Refusal
-from teamroom.server.settings import FixedSettings, Policy, Settings, SettingsError, with_policy
+from teamroom.server.settings import FixedSettings, Settings
 from teamroom.server.store.invariants import check as check_invariants
 from teamroom.server.store.logged import NEW_EPOCH, TABLES, Change, Key, Logged, Row, change_of
 from teamroom.server.store.rows.members import Principal

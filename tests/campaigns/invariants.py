@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import psycopg
 
+from teamroom.server.policy import Policy
 from teamroom.server.record.chain import Verifier
 from teamroom.server.record.keys import RoomKey, find_key
 from teamroom.server.record.seal import read_seals
@@ -19,7 +20,7 @@ from teamroom.server.record.sealed import Seal
 from teamroom.server.record.texts import text_digest
 from teamroom.server.rules.exchanges import TURNS_OF_A_ROUND, asks_something
 from teamroom.server.rules.mentions import find_mentions
-from teamroom.server.settings import Policy, Settings
+from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_reader as connect_reader_of_postgres

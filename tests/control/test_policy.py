@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teamroom.server.settings import POLICY, FixedSettings, Policy, Settings, SettingsError, with_policy
+from teamroom.server.policy import POLICY, Policy, SettingsError, with_policy
+from teamroom.server.settings import FixedSettings, Settings
 from teamroom.server.store.transaction import Reading
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from teamroom.server.policy import TrustLevel
 from teamroom.server.rules.routing import COUNTS, Reach
-from teamroom.server.settings import TrustLevel
 from teamroom.server.store.sqlite.connect import migrate
 from teamroom.server.store.statements import sqlite_statements
 from tests.support.planting import API, DAY, planted, probe, prove, stands, state

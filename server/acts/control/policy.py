@@ -12,10 +12,11 @@ from teamroom.server.facts.roles import ROOM_OWNERS
 from teamroom.server.facts.task import ROOM_MEMBER
 from teamroom.server.facts.timers import RETENTION, schedule
 from teamroom.server.identity import Caller
+from teamroom.server.policy import POLICY, SettingsError, policy_value, salvaged
 from teamroom.server.record import chain as log
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite, one_line
-from teamroom.server.settings import POLICY, Settings, SettingsError, policy_value, salvaged
+from teamroom.server.settings import Settings
 from teamroom.server.store.rows.policy import NewestOn
 from teamroom.server.store.transaction import Reading, Writing
 

@@ -30,7 +30,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.addresses import Address, KeptAddress
 from teamroom.server.rules.notices import LetterSettings
 from teamroom.server.rules.text import one_line
-from teamroom.server.settings import CHANNELS, TIME_OF_DAY, check_zone, scheme
+from teamroom.server.setting_values import CHANNELS, TIME_OF_DAY, check_zone, scheme
 from teamroom.server.store.rows.letters import LetterSettingRow
 from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.store.rows.notices import NewestDelivery

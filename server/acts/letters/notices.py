@@ -24,7 +24,7 @@ from teamroom.server.rules.notices import HOUR_SECONDS, held_until, next_daily_t
 from teamroom.server.rules.spans import duration
 from teamroom.server.rules.standing import Level
 from teamroom.server.rules.text import REDACTED, one_line
-from teamroom.server.settings import CHANNELS, PEOPLE
+from teamroom.server.setting_values import CHANNELS, PEOPLE
 from teamroom.server.store.rows.control import StandingCount
 from teamroom.server.store.rows.decisions import DecisionRow
 from teamroom.server.store.rows.hand_offs import OfferRow
