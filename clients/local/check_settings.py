@@ -67,14 +67,22 @@ def _where_to_join(settings: Settings) -> Finding:
 
 
 def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
-    """Return the settings with the policy applied, and the origin of each value. Raises SettingsError."""
+    """Return the settings with the policy applied, and the origin of each value.
+
+    Raises SettingsError, and Failure if the room cannot be read.
+    """
     settings, origins = load_with_origins(place.folder, dict(place.environment))
-    if not (place.folder / DATABASE).exists():
+    if not _has_room(place, settings):
         return settings, origins
-    with snapshot(place.folder) as tx:
+    with snapshot(place.folder, settings) as tx:
         document = tx.value(str, "policy")
     origins |= dict.fromkeys(policy_values(document), "policy")
     return settings.model_copy(update=dict(policy_values(document))), origins
+
+
+def _has_room(place: Place, settings: Settings) -> bool:
+    """Whether the folder holds a room, or names the database that does."""
+    return bool(settings.database.get_secret_value()) or (place.folder / DATABASE).exists()
 
 
 def check_channels(place: Place) -> Iterator[Finding]:
@@ -83,7 +91,7 @@ def check_channels(place: Place) -> Iterator[Finding]:
         settings = load(place.folder, dict(place.environment))
     except SettingsError:
         return  # check_settings reports it
-    if not (place.folder / DATABASE).exists():
+    if not _has_room(place, settings):
         return
     kept = None
     try:

@@ -99,6 +99,9 @@ def test_a_room_in_a_database_verifies_as_it_runs_and_the_doctor_misses_no_file(
         found = shell.now("doctor", "--json").json
         assert [check for check in found["checks"] if check["level"] == "problem"] == []
         assert {"clock", "tokens", "log", "database"} <= {check["about"] for check in found["checks"]}
+        assert shell.now("policy", "wip_cap", "7").code == 0
+        found = shell.now("doctor", "--json").json
+        assert found["settings"]["wip_cap"] == {"value": 7, "origin": "policy"}
         verified = shell.now("verify", "--json")
         assert (verified.code, verified.json["rebuilt"] != {}) == (0, True)
         backed_up = shell.now("backup")
