@@ -55,12 +55,15 @@ def doctor(
     that member. `word_fix` writes a refusal's fix with the words of the caller.
     """
     findings: list[Finding] = []
+    failed = dict[tuple[str, str], list[str]]()
     checks = CHECKS if wake is None else (("wake", partial(wake_drill, name=wake)),)
     for about, look in (*checks, ("drill", kill_drill)) if drill else checks:
         try:
             findings += map(mended, look(place)) if fix else look(place)
         except Failure as failure:
-            findings.append(Finding("problem", about, f"{failure.why} {failure.caller}".strip(), word_fix(failure.fix)))
+            words = f"{failure.why} {failure.caller}".strip(), word_fix(failure.fix)
+            failed.setdefault(words, []).append(about)
+    findings += [_failed(found, remedy, checked) for (found, remedy), checked in failed.items()]
     is_good = not any(finding.level == "problem" for finding in findings)
     if as_json:
         found = [finding.data() for finding in findings]
@@ -70,6 +73,13 @@ def doctor(
             _show_settings(settings_table(place))
         _show_findings(findings, shows_settings or wake is not None, place.named_options, by_level=wake is None)
     return 0 if is_good else FAILED
+
+
+def _failed(found: str, remedy: str, checks: list[str]) -> Finding:
+    """What kept some checks from being made."""
+    first, *others = checks
+    more = f" For the same reason, these were not checked: {', '.join(others)}." if others else ""
+    return Finding("problem", first, f"{found}{more}", remedy)
 
 
 # ------------------------------------------------------------------ the room

@@ -70,6 +70,16 @@ def test_the_doctor_knows_the_database(tmp_path: Path, address: str) -> None:
 
 
 @house
+def test_the_doctor_says_once_that_the_database_cannot_be_reached(tmp_path: Path) -> None:
+    folder = tmp_path / "room"
+    folder.mkdir(mode=0o700)
+    nowhere = {"TEAMROOM_DATABASE": "postgresql://x:secret@127.0.0.1:1/x"}
+    found = Shell(tmp_path).with_(**nowhere).now("doctor", "--data", str(folder), "--json").json
+    (unread,) = [check["found"] for check in found["checks"] if "cannot be read" in check["found"]]
+    assert unread.endswith("these were not checked: settings, tokens, notify, log.")
+
+
+@house
 @pytest.mark.postgres
 def test_the_doctor_shows_the_servers_and_what_each_does(tmp_path: Path, address: str) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
