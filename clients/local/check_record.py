@@ -42,7 +42,7 @@ def check_tokens(place: Place) -> Iterator[Finding]:
     """Check for tokens that are old or expire soon."""
     with snapshot(place.folder) as tx:
         now = tx.now
-        members = tx.all(RosterRow, "roster", name="", capability="", after="", limit=MEMBERS_LOOKED_AT)
+        members = tx.all(RosterRow, "roster", capability="", after="", limit=MEMBERS_LOOKED_AT)
         live = [(m.name, token) for m in members for token in tx.all(LiveToken, "live_tokens", member=m.id, now=now)]
     if not live:
         yield Finding(

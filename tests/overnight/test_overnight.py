@@ -250,7 +250,7 @@ async def test_the_report_of_that_day_is_in_words_for_models_and_people(day: Run
 
 def crowd(room: RunningRoom, thousands: int) -> None:
     """A loud night's entries, by the room and its agents, about what is really there; written without the door."""
-    members = room.look_up(lambda tx: tx.all(RosterRow, "roster", name="", capability="", after="", limit=100))
+    members = room.look_up(lambda tx: tx.all(RosterRow, "roster", capability="", after="", limit=100))
     agents, random = [row for row in members if row.kind == "agent"], Random(1)
     with closing(connect_writer(room.folder / DATABASE)) as database:
         database.execute("begin immediate")

@@ -165,17 +165,14 @@ def read_roster(tx: Reading, caller: Caller, arguments: Who) -> Roster:
 
     Raises Refusal `not_found`.
     """
-    name = arguments.name or ""
-    rows = tx.all(
-        RosterRow,
-        "roster",
-        name=name,
-        capability=arguments.capability or "",
-        after=arguments.after or "",
-        limit=PAGE_MEMBERS + 1,
-    )
-    if name and not rows:
-        raise no_such_member(tx, name)
+    name, capability = arguments.name or "", arguments.capability or ""
+    if name:
+        rows = tx.all(RosterRow, "roster_member", name=name, capability=capability)
+        if not rows:
+            raise no_such_member(tx, name)
+    else:
+        bounds = {"after": arguments.after or "", "limit": PAGE_MEMBERS + 1}
+        rows = tx.all(RosterRow, "roster", capability=capability, **bounds)
     members = [_member(tx, row) for row in rows[:PAGE_MEMBERS]]
     if name:
         members[0].reminders = slots_of(tx, "proof", rows[0].id)

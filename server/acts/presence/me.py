@@ -163,7 +163,7 @@ def _suspects(tx: Reading, owner: int) -> list[Suspect]:
     """An owner's agents whose presence says now that they are suspects, zombies or gone."""
     found = []
     for troubled in tx.all(TroubledAgent, "troubled_agents_of", owner=owner, limit=SUSPECTS_SHOWN):
-        (row,) = tx.all(RosterRow, "roster", name=troubled.name, capability="", after="", limit=1)
+        row = tx.only(RosterRow, "roster_member", name=troubled.name, capability="")
         presence = find_presence(facts_of(tx, row), tx.now, tx.settings)
         if presence.state in TROUBLED:
             since = tx.shown(troubled.since)

@@ -229,10 +229,7 @@ update member set mode = :mode where id = :member
     levels.own_state, levels.own_until, levels.owner_state, levels.owner_until, levels.room_state,
     levels.room_until
 
--- name: roster
--- Every member except the room, with the facts behind its presence and standing.
-select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
--- use: facts
+-- part: roster_facts
     , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
 from member
 join member as owner on owner.id = member.owner
@@ -241,18 +238,31 @@ left join member_wakes as wakes on wakes.member = member.id
 left join harness on harness.member = member.id
 left join trouble on trouble.member = member.id
 join member_standing as levels on levels.member = member.id
-where member.kind <> 'room' and (cast(:name as text) = '' or member.id = coalesce(
-        (select id from member where folded = lower(cast(:name as text))),
-        (select former_name.member from former_name where folded = lower(cast(:name as text)) limit 1)
-    ))
-    and member.name > :after
+where member.kind <> 'room'
     and (cast(:capability as text) = '' or exists (
         select 1 from capability
         where capability.member = member.id and capability.capability = :capability
             and capability.withdrawn_at is null
     ))
+
+-- name: roster
+-- Every member except the room, with the facts behind its presence and standing.
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+-- use: facts
+-- use: roster_facts
+    and member.name > :after
 order by member.name
 limit :limit
+
+-- name: roster_member
+-- The same for the member with a name, now or formerly.
+select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
+-- use: facts
+-- use: roster_facts
+    and member.id = coalesce(
+        (select id from member where folded = lower(cast(:name as text))),
+        (select former_name.member from former_name where folded = lower(cast(:name as text)) limit 1)
+    )
 
 -- name: troubled_agents_of
 -- An owner's agents that the room suspects, the longest suspected first.
