@@ -2,8 +2,23 @@
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
+
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.support import postgres
+
+
+def is_on_this_machine() -> bool:
+    """Whether there is a PostgreSQL server here, whose processes this machine counts the CPU of."""
+    server = postgres.find_server()
+    return server is not None and Path("/proc/self/schedstat").exists() and is_local(server)
+
+
+def is_local(server: str) -> bool:
+    """Whether the address of a server means this machine."""
+    host = conninfo_to_dict(server).get("host") or ""
+    return not host or host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")
 
 
 @contextlib.contextmanager

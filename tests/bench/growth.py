@@ -2,22 +2,25 @@
 
 python -m tests.bench.growth [--entries N …] [--members N …]. Fills rooms without the wire, and makes each call at the
 room's own door: the CPU of all threads, the median of some rounds. One room has a thousand members and ten thousand
-tasks, and its log grows; the other rooms have ten thousand entries and more and more members.
+tasks, and its log grows; the other rooms have ten thousand entries and more and more members. Where there is a
+PostgreSQL server on this machine, copies of the first rooms are measured there too, with the CPU of the database.
 """
 
 import argparse
 import asyncio
 import itertools
+import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import psycopg
 from rich.console import Console
 from rich.progress import track
 from rich.progress_bar import ProgressBar
@@ -27,8 +30,15 @@ from teamroom.server.acts.act import Act
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.copying import copy_rows
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.ends import open_target
+from teamroom.server.store.sqlite.ends import open_source
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
+from teamroom.server.store.transaction import Context
 from teamroom.tools.serve import TOOLS
-from tests.bench.ticks import Size, furnish, grow, supervised
+from tests.bench.database import empty_database, is_on_this_machine
+from tests.bench.ticks import NOW, SETTINGS, Size, furnish, grow, supervised
 
 ENTRIES = (10_000, 100_000, 1_000_000)
 MEMBERS = (10, 100, 1_000, 10_000)
@@ -62,6 +72,22 @@ class Grown:
     size: Size
     door: Door
     caller: Caller
+    backends: list[Path] = field(default_factory=list)
+    """Where this machine says how much CPU the database's processes for it have used."""
+
+    def cpu_seconds(self) -> float:
+        """The CPU that the room and its database have used."""
+        used = sum(int(backend.read_text().split()[0]) for backend in self.backends)
+        return time.process_time() + used / 1e9
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A room that was filled: its folder, its size, and the database with a copy of it, if it is measured there."""
+
+    folder: Path
+    size: Size
+    address: str | None = None
 
 
 async def measure_entries(folder: Path, sizes: Sequence[int]) -> Costs:
@@ -70,31 +96,62 @@ async def measure_entries(folder: Path, sizes: Sequence[int]) -> Costs:
     places = {}
     for entries in sizes:
         grow(folder / "room", SIZE, entries)
-        places[entries] = folder / f"{entries}", SIZE
-        shutil.copytree(folder / "room", places[entries][0])
+        places[entries] = Filled(folder / f"{entries}", SIZE)
+        shutil.copytree(folder / "room", places[entries].folder)
     return await measure(places)
+
+
+async def measure_entries_on_postgres(folder: Path, sizes: Sequence[int]) -> Costs:
+    """The same for copies in PostgreSQL, and of both the room and its database."""
+    await furnish(folder / "room", SIZE)
+    places = {}
+    with ExitStack() as stack:
+        for entries in sizes:
+            grow(folder / "room", SIZE, entries)
+            address = stack.enter_context(empty_database())
+            assert address is not None
+            await asyncio.to_thread(_copy, folder / "room", address)
+            places[entries] = Filled(folder / "room", SIZE, address)
+        return await measure(places)
+
+
+def _copy(folder: Path, address: str) -> None:
+    """Copy a room into a database without verifying it: its log is no chain."""
+    sqlite = Context(sqlite_statements(), SETTINGS, secrets.token_bytes)
+    postgres = Context(postgres_statements(), SETTINGS, secrets.token_bytes)
+    with open_source(folder, sqlite) as source, open_target(Address.parse(address), postgres, NOW) as target:
+        copy_rows(source, target, lambda done, total: None)
+
+
+def _backends(address: str) -> list[Path]:
+    """Of each process of the database that serves the room, the file that says how much CPU it has used."""
+    with psycopg.connect(address) as connection:
+        sql = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        return [Path(f"/proc/{pid}/schedstat") for (pid,) in connection.execute(sql)]
 
 
 async def measure_members(folder: Path, sizes: Sequence[int]) -> Costs:
     """The cost of each call for each number of members, each in a room of its own."""
     places = {}
     for members in sizes:
-        places[members] = folder / f"{members}", Size(members, MEMBERS_TASKS)
-        await furnish(*places[members])
-        grow(*places[members], ENTRIES[0])
+        filled = places[members] = Filled(folder / f"{members}", Size(members, MEMBERS_TASKS))
+        await furnish(filled.folder, filled.size)
+        grow(filled.folder, filled.size, ENTRIES[0])
     return await measure(places)
 
 
-async def measure(places: Mapping[int, tuple[Path, Size]]) -> Costs:
+async def measure(places: Mapping[int, Filled]) -> Costs:
     """The cost of each call in each of some rooms, which take turns: so a noisy machine disturbs all alike."""
     async with AsyncExitStack() as stack:
         rooms = {}
-        for number, (folder, size) in places.items():
-            _, door = await stack.enter_async_context(supervised(folder))
-            rooms[number] = Grown(size, door, await _agent(door, folder, "caller"))
+        for number, filled in places.items():
+            _, door = await stack.enter_async_context(supervised(filled.folder, filled.address))
+            rooms[number] = Grown(filled.size, door, await _agent(door, filled.folder, "caller"))
         found: dict[str, dict[int, list[float]]] = {name: {number: [] for number in rooms} for name in TIMED}
         numbers = itertools.count(1)
         for turn in track(range(-1, ROUNDS), "Calling in all rooms", transient=True):
+            for number, filled in places.items() if turn == 0 else ():
+                rooms[number].backends = [] if filled.address is None else _backends(filled.address)
             for name, (number, room) in itertools.product(TIMED, rooms.items()):
                 cost = await _cost(room, name, numbers)
                 if turn >= 0:
@@ -115,10 +172,10 @@ async def _cost(room: Grown, name: str, numbers: Iterator[int]) -> float:
     does: Any = TOOLS[name.split()[0]].does
     given = (TIMED[name](number, room.size) for number in itertools.islice(numbers, CALLS))
     calls = [does.arguments.model_validate(arguments) for arguments in given]
-    begun = time.process_time()
+    begun = room.cpu_seconds()
     for arguments in calls:
         await (room.door.act if isinstance(does, Act) else room.door.read)(room.caller, does, arguments)
-    return (time.process_time() - begun) / CALLS * 1e6
+    return (room.cpu_seconds() - begun) / CALLS * 1e6
 
 
 def growth_of(costs: dict[int, float]) -> float:
@@ -151,6 +208,8 @@ def main() -> None:
     parser.add_argument("--members", type=int, nargs="+", default=list(MEMBERS))
     given = parser.parse_args()
     show(run(measure_entries, given.entries), "log entries")
+    if is_on_this_machine():
+        show(run(measure_entries_on_postgres, given.entries), "log entries, on PostgreSQL")
     show(run(measure_members, given.members), "members")
 
 

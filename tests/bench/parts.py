@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import costs, day, growth, large, memory, rivals, search, servers, wake
-from tests.bench.database import empty_database
+from tests.bench.database import empty_database, is_on_this_machine
 from tests.bench.figure import Figure, Growth, Part
 from tests.campaigns.campaign import quantile
 
@@ -85,6 +85,12 @@ def _entries(asked: Asked, found: Found) -> None:
     by_entries = growth.run(growth.measure_entries, asked.entries)
     growth.show(by_entries, "log entries")
     _grows(found, by_entries, "entries", growth.BOUND)
+    if not is_on_this_machine():
+        found.notes.append("No PostgreSQL was reached on this machine, so its growth was not measured.")
+        return
+    on_postgres = growth.run(growth.measure_entries_on_postgres, asked.entries)
+    growth.show(on_postgres, "log entries, on PostgreSQL")
+    _grows(found, {f"{name}, PostgreSQL": costs for name, costs in on_postgres.items()}, "entries", growth.BOUND)
 
 
 def _members(asked: Asked, found: Found) -> None:
@@ -96,7 +102,9 @@ def _members(asked: Asked, found: Found) -> None:
 def _grows(found: Found, grown: growth.Costs, sizes: str, bound: float | None) -> None:
     found.sizes = sizes
     for name, by_size in grown.items():
-        found.growths.append(Growth(f"`{name}`", {size: round(cost) for size, cost in by_size.items()}, bound=bound))
+        call, *engine = name.split(", ")
+        title = ", ".join((f"`{call}`", *engine))
+        found.growths.append(Growth(title, {size: round(cost) for size, cost in by_size.items()}, bound=bound))
 
 
 def _wakes(asked: Asked, found: Found) -> None:

@@ -30,7 +30,8 @@ TEXTS = {
     ),
     "entries": (
         "How the cost grows with the log",
-        "The room has a thousand members and ten thousand tasks. The calls are made at its door, without the wire.",
+        "The room has a thousand members and ten thousand tasks. The calls are made at its door, without the wire. "
+        "For a copy in PostgreSQL, the CPU of the database counts, too.",
     ),
     "members": (
         "How the cost grows with the members",

@@ -28,9 +28,12 @@ from teamroom.server.door.door import Door
 from teamroom.server.metrics import Metrics
 from teamroom.server.settings import Settings
 from teamroom.server.store import folder as data_folder
+from teamroom.server.store.engine import Store
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.store import PostgresStore
 from teamroom.server.store.sqlite.connect import connect_writer
 from teamroom.server.store.sqlite.store import SqliteStore
-from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
 from teamroom.server.store.transaction import Context
 from teamroom.server.supervisor.loop import Supervisor
 from tests.campaigns.campaign import quantile
@@ -133,12 +136,20 @@ def _counted(sql: str) -> str:
 
 
 @asynccontextmanager
-async def supervised(folder: Path) -> AsyncIterator[tuple[Supervisor, Door]]:
-    """The room's store under the room's own supervisor, its clock standing still."""
+async def supervised(folder: Path, address: str | None = None) -> AsyncIterator[tuple[Supervisor, Door]]:
+    """The room's store under the room's own supervisor, its clock standing still.
+
+    `address`: of the database that the room was copied into.
+    """
     watch = RoomClock(lambda: NOW, lambda: NOW, SETTINGS.clock_step_seconds)
     watch.since = NOW - 3600
-    context = Context({**sqlite_statements(), **RUN_OUT}, SETTINGS, secrets.token_bytes, watch)
-    store = SqliteStore(folder, context, lambda effects: None)
+    store: Store
+    if address is None:
+        context = Context({**sqlite_statements(), **RUN_OUT}, SETTINGS, secrets.token_bytes, watch)
+        store = SqliteStore(folder, context, lambda effects: None)
+    else:
+        context = Context(postgres_statements(), SETTINGS, secrets.token_bytes, watch)
+        store = PostgresStore(Address.parse(address), context, lambda effects: None)
     await store.open()
     try:
         metrics = Metrics()

@@ -39,6 +39,7 @@ def open_target(address: Address, context: Context, now: float) -> Iterator["Pos
         if session.execute(context.statements["read_head"], {}).fetchone() is not None:
             raise CopyError(f"There is a room at {address} already. Name an empty database")
         yield PostgresTarget(session, context)
+        session.script(context.statements["count_rows"])
         session.script(context.statements["commit"])
 
 
