@@ -23,7 +23,7 @@ def run(words: list[str]) -> int:
 
 def main() -> None:
     """Run the command line of this process."""
-    gc.disable()  # most commands end before it would pay; long-running programs turn it on again
+    gc.disable()  # also where nothing did that earlier: most commands end before it would pay
     sys.exit(run(sys.argv[1:]))
 
 
