@@ -4,6 +4,7 @@ The gate starts without the shell, because harnesses wait for it before each too
 wake its harness, and with nothing else: the shell's own 2, for a wrong command line, would wake it again and again.
 """
 
+import gc
 import sys
 
 GATE, LISTENER, ONCE = "gate", "listen", "--once"
@@ -19,6 +20,7 @@ def main() -> None:
         from teamroom.clients.gate.gate import main as run_gate
 
         sys.exit(run_gate(words[1:]))
+    gc.disable()  # loading only adds objects; long-running programs turn it on again
     from teamroom.clients.session.failure import FAILED, USAGE, WAKES
     from teamroom.clients.shell.main import main as run_shell
 

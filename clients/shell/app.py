@@ -46,6 +46,10 @@ VERSION = "--version"
 class Commands(TyperGroup):
     """The commands, which the help lists by section. A word that people guess leads to the command that is meant."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, of which none is built for that."""
+        return list(self.commands)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that a command line names, and its own arguments."""
         word, *given = args

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 import uvicorn
 from mcp import Client, StdioServerParameters
@@ -27,6 +26,7 @@ from teamroom.server.announcement import announce
 from teamroom.server.handshake import HANDSHAKE_PATH, read_challenge
 from teamroom.server.identity import token_hash
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.listeners import Told, told_over
 from tests.support.pipes import ENVELOPE, Pipe, pipe
 from tests.support.promises import house, promise
@@ -137,9 +137,7 @@ async def test_a_cancelled_call_ends_in_the_room_too(tmp_path: Path, era: Era) -
             waiting = asyncio.create_task(builder("wait_for_wake", timeout_seconds=45))
             await room.until_waiting()
             waiting.cancel()
-            async with asyncio.timeout(BOUND_SECONDS):
-                while room.room.bus.waiting_calls:
-                    await anyio.lowlevel.checkpoint()
+            await until(lambda: not room.room.bus.waiting_calls)
             assert (await builder("heartbeat"))["standing"] == "active"
 
 

@@ -24,7 +24,7 @@ from tests.support.bounds import BOUND_SECONDS
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.promises import house
 from tests.support.repository import ROOT
-from tests.support.shells import STEP_SECONDS, TEAMROOM, TOKEN, Done, Shell, answers, up
+from tests.support.shells import STEP_SECONDS, TEAMROOM, TOKEN, Done, Shell, Up, answers, up
 from tests.support.visitors import Visitor
 
 pytestmark = house
@@ -92,6 +92,13 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
     assert done.code == 0, done.err
     assert STOPPED in done.err
     return home / "room", [json.loads(line) for line in done.out.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Up]:
+    """A real room that is served, which no demo may touch."""
+    with tempfile.TemporaryDirectory() as folder, up(Path(folder) / "room") as room:
+        yield room
 
 
 def test_it_prints_the_way_in_first_and_last_how_an_agent_joins(home: Path) -> None:
@@ -303,11 +310,10 @@ def test_a_folder_with_what_is_left_of_a_real_room_is_refused(tmp_path: Path) ->
     assert [path.name for path in folder.iterdir()] == ["room.key"]
 
 
-def test_a_folder_whose_room_runs_is_refused_also_if_that_is_a_demo(home: Path) -> None:
-    with up(home / "room") as room:
-        body = refusal(room.shell.run("demo", "--speed", "0", "--json", "--data", str(room.folder)))
-        assert f"A room is running in {room.folder}: {room.url}" in body["why"]
-        assert answers(room.url)
+def test_a_folder_whose_room_runs_is_refused_also_if_that_is_a_demo(home: Path, real: Up) -> None:
+    body = refusal(real.shell.run("demo", "--speed", "0", "--json", "--data", str(real.folder)))
+    assert f"A room is running in {real.folder}: {real.url}" in body["why"]
+    assert answers(real.url)
     folder = home / "demo"
     with demo(home, "--speed", "0", "--stay", "--data", str(folder)) as running:
         refusal(running.shell.run("demo", "--speed", "0", "--json", "--data", str(folder)))
@@ -331,22 +337,20 @@ def test_an_earlier_demo_in_a_folder_is_replaced_until_up_makes_it_a_real_room(
     assert (folder / DATABASE).exists()
 
 
-def test_variables_that_name_a_real_room_do_not_lead_the_demo_there(home: Path) -> None:
-    with up(home / "room") as room:
-        before = room.shell.run("receipts", "--json").json["receipts"]
-        shell = room.shell.with_(TEAMROOM_URL=room.url, TEAMROOM_NOTES_PER_HOUR="1000", TMPDIR=str(home))
-        done = shell.run("demo", "--speed", "0")
-        assert done.code == 0, done.err
-        pause = next(line for line in done.out.splitlines() if " pause scribe " in line)
-        assert "--data " in pause, "the command names the demo's room"
-        assert "--url http://127.0.0.1:" in pause, "although a variable names another one"
-        assert room.shell.run("receipts", "--json").json["receipts"] == before
+def test_variables_that_name_a_real_room_do_not_lead_the_demo_there(home: Path, real: Up) -> None:
+    before = real.shell.run("receipts", "--json").json["receipts"]
+    shell = real.shell.with_(TEAMROOM_URL=real.url, TEAMROOM_NOTES_PER_HOUR="1000", TMPDIR=str(home))
+    done = shell.run("demo", "--speed", "0")
+    assert done.code == 0, done.err
+    pause = next(line for line in done.out.splitlines() if " pause scribe " in line)
+    assert "--data " in pause, "the command names the demo's room"
+    assert "--url http://127.0.0.1:" in pause, "although a variable names another one"
+    assert real.shell.run("receipts", "--json").json["receipts"] == before
 
 
-def test_a_port_that_is_taken_is_refused_in_words(tmp_path: Path) -> None:
-    with up(tmp_path / "room") as room:
-        port = room.url.rpartition(":")[2]
-        done = Shell(tmp_path).run("demo", "--speed", "0", "--port", port)
+def test_a_port_that_is_taken_is_refused_in_words(tmp_path: Path, real: Up) -> None:
+    port = real.url.rpartition(":")[2]
+    done = Shell(tmp_path).run("demo", "--speed", "0", "--port", port)
     assert done.code == 1
     assert f"Port {port} is in use by a room with another data folder." in done.err
 

@@ -53,10 +53,18 @@ def rule(room: RoomOfProcesses) -> int:
     return int(room.owner("require_approval", to="builder", match="Bash(git push*)")["rule"])
 
 
-def ask(shell: Shell, folder: Path, said: str = PUSH, way: str = "its socket", url: str = "", *words: str) -> Done:
+def ask(
+    shell: Shell,
+    folder: Path,
+    said: str = PUSH,
+    way: str = "its socket",
+    url: str = "",
+    *words: str,
+    name: str = "builder",
+) -> Done:
     """What the gate prints, when it finds the token and the room in one of several ways."""
-    file = folder / "members" / "builder.token"
-    who = ["--as", "builder"]
+    file = folder / "members" / f"{name}.token"
+    who = ["--as", name]
     if way in ("a file", "a file at an address"):
         who = ["--token-file", str(file)]
     if way == "a token in the environment":
@@ -65,26 +73,31 @@ def ask(shell: Shell, folder: Path, said: str = PUSH, way: str = "its socket", u
     return shell.run("gate", "--format", "claude", *who, "--data", str(folder), *there, *words, stdin=said)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_call_that_waits_does_not_pass_once_the_room_is_gone_and_others_do(
-    tmp_path: Path, shell: Shell, way: str
-) -> None:
+def test_a_call_that_waits_does_not_pass_once_the_room_is_gone_and_others_do(tmp_path: Path, shell: Shell) -> None:
+    """Each way has its own member, so no gate finds the rules that another one kept."""
+    members = {way: f"builder{number}" for number, way in enumerate(WAYS, 1)}
+
+    def gate_of(way: str, said: str = PUSH) -> Done:
+        return ask(shell, room.data, said, way, room.url, name=members[way])
+
     with served_room(tmp_path / "room", free_port(), {}) as served:
         room = served.room
-        room.enroll("builder", "--save")
-        rule(room)
-        asked = denies(ask(shell, room.data, PUSH, way, room.url))
-        assert "waits for D-1" in asked
+        for number, (way, name) in enumerate(members.items(), 1):
+            room.enroll(name, "--save")
+            room.owner("require_approval", to=name, match="Bash(git push*)")
+            assert f"waits for D-{number}" in denies(gate_of(way)), way
         served.process.send_signal(signal.SIGKILL)
         served.process.wait()
-        denied = denies(ask(shell, room.data, PUSH, way, room.url))
-        assert "cannot be asked" in denied
-        assert "(Bash(git push*)), which has such calls wait for a person" in denied
-        passed = ask(shell, room.data, LIST, way, room.url)
-        assert denies(passed) == ""
-        assert "does not stop this session's own tools" in json.loads(passed.out)["systemMessage"]
+        for way in WAYS:
+            denied = denies(gate_of(way))
+            assert "cannot be asked" in denied, way
+            assert "(Bash(git push*)), which has such calls wait for a person" in denied, way
+            passed = gate_of(way, LIST)
+            assert denies(passed) == "", way
+            assert "does not stop this session's own tools" in json.loads(passed.out)["systemMessage"], way
         served.start()
-        assert "waits for D-1" in denies(ask(shell, room.data, PUSH, way, room.url))
+        for number, way in enumerate(WAYS, 1):
+            assert f"waits for D-{number}" in denies(gate_of(way)), way
 
 
 def kept(room: RoomOfProcesses) -> Path:
@@ -261,24 +274,27 @@ def test_a_gate_that_fails_lets_a_session_end(monkeypatch: pytest.MonkeyPatch, c
     assert denies(Done(code, capsys.readouterr().out, "")) == ""
 
 
-@pytest.mark.parametrize("way", ["a file", "a file at an address"])
-def test_the_folder_of_a_token_file_that_was_named_stays_as_it_is(tmp_path: Path, shell: Shell, way: str) -> None:
+def test_the_folder_of_a_token_file_that_was_named_stays_as_it_is(tmp_path: Path, shell: Shell) -> None:
+    """Of the two gates, one finds the room in its folder and one at its address."""
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o755)
     with served_room(tmp_path / "room", free_port(), {}) as served:
         room = served.room
-        room.enroll("builder", "--save")
-        rule(room)
-        token = shutil.copy2(room.data / "members" / "builder.token", shared / "builder.token")
-        words = ["gate", "--format", "claude", "--token-file", str(token), "--data", str(room.data)]
-        words += ["--url", room.url] if "address" in way else []
-        assert "waits for D-1" in denies(shell.run(*words, stdin=PUSH))
+        gates = []
+        for name, there in (("builder", []), ("tester", ["--url", room.url])):
+            room.enroll(name, "--save")
+            room.owner("require_approval", to=name, match="Bash(git push*)")
+            token = shutil.copy2(room.data / "members" / f"{name}.token", shared / f"{name}.token")
+            gates.append(["gate", "--format", "claude", "--token-file", str(token), "--data", str(room.data), *there])
+            assert f"waits for D-{len(gates)}" in denies(shell.run(*gates[-1], stdin=PUSH))
         served.process.send_signal(signal.SIGKILL)
         served.process.wait()
-        assert "(Bash(git push*)), which has" in denies(shell.run(*words, stdin=PUSH))
+        for words in gates:
+            assert "(Bash(git push*)), which has" in denies(shell.run(*words, stdin=PUSH)), words
     assert stat.S_IMODE(shared.stat().st_mode) == 0o755
-    assert stat.S_IMODE((shared / "builder.rules").stat().st_mode) == 0o600
+    for name in ("builder", "tester"):
+        assert stat.S_IMODE((shared / f"{name}.rules").stat().st_mode) == 0o600
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

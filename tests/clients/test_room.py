@@ -16,6 +16,7 @@ from teamroom.clients.session.listening import ListeningRoom, new_listener
 from teamroom.clients.session.place import MEMBERS
 from teamroom.clients.session.wakes import STALE_TIMES, Listening, Work
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 from tests.support.shells import token_file
@@ -40,8 +41,7 @@ class Agent:
 
     async def until(self, event: str) -> None:
         """Wait until the client reports an event."""
-        while event not in self.events:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: event in self.events)
 
 
 @pytest.fixture
@@ -278,8 +278,7 @@ async def test_calls_and_the_loop_wait_through_a_pause_and_go_on_after_it(agent:
             message = await wake(owner, "after lunch")
             assert replies == []
             await owner("resume", target="builder", reason="it is over")
-            while not replies:
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: bool(replies))
     assert agent.events.count("paused") == agent.events.count("resumed") >= 1
     assert replies[0] != message
 

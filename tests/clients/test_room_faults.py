@@ -20,6 +20,7 @@ from teamroom.clients.session.protocol import REQUEST_ID, Request
 from teamroom.clients.session.session import AGAIN_SECONDS, TOLD_SECONDS
 from tests.campaigns.process import Server, serving
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.impostors import Taken, http, is_challenge, proof_for, taking
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, running_room
@@ -120,8 +121,7 @@ class Live:
 
     async def until_woken(self, room: RunningRoom, count: int) -> None:
         """Wait until it was woken so often, and has acknowledged that."""
-        while len(self.subjects) < count:
-            await anyio.lowlevel.checkpoint()
+        await until(lambda: len(self.subjects) >= count)
         await room.until_waiting()
 
 

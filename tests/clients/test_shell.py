@@ -19,6 +19,7 @@ from teamroom.clients.session.spans import until
 from teamroom.clients.session.terminal import plain, quoted, quoted_lines
 from teamroom.clients.shell.main import app
 from teamroom.clients.shell.run import without_tokens
+from teamroom.clients.shell.tree import command_tree
 from teamroom.clients.shell.wording import COMMANDS, with_commands
 from teamroom.server.rules.joining import READ_TOKEN
 from tests.support.bounds import BOUND_SECONDS
@@ -350,6 +351,23 @@ async def test_every_command_that_a_fix_names_is_one_of_the_shell_and_every_tool
     commands = {*leaves(typer.main.get_command(app))}
     assert set(COMMANDS.values()) <= commands
     assert {tool for tool in COMMANDS if "://" not in tool} <= tools
+
+
+def described(command: Any) -> Any:
+    """What a command is, with its subcommands in order."""
+    fixed = type(command), command.name, command.help, getattr(command, "rich_help_panel", None), command.hidden
+    parameters = [(one.name, one.opts, one.required, one.default, one.metavar) for one in command.params]
+    inner = {name: described(one) for name, one in getattr(command, "commands", {}).items()}
+    return fixed, parameters, list(inner.items())
+
+
+def test_the_tree_of_commands_is_typers_and_a_command_line_builds_only_its_own_command() -> None:
+    assert described(command_tree(app)) == described(typer.main.get_command(app))
+    for line in (["roster", "--help"], ["task", "add", "--help"]):
+        tree = command_tree(app)
+        with pytest.raises(SystemExit):
+            tree(line)
+        assert list(tree.commands.built) == line[:1]
 
 
 def bad_options(group: Any, *path: str) -> Iterator[tuple[str, ...]]:

@@ -164,7 +164,7 @@ def until(true: Callable[[], bool]) -> None:
     end = time.monotonic() + BOUND_SECONDS
     while not true():
         assert time.monotonic() < end
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def serves(room: RoomInThread, client: Modern) -> None:

@@ -1,11 +1,9 @@
 """Full-text search: by words, the newest and best first, with a query that is data whatever it says."""
 
-import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import anyio.lowlevel
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -19,7 +17,7 @@ from teamroom.server.store.sqlite.connect import OWN_MIGRATIONS, connect_writer,
 from teamroom.server.store.statements import known_migrations, split_script, sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 from tests.bench.search import fill, searches
-from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import house, promise
 from tests.support.rates import LIMITLESS
 from tests.support.raw import refusal, reply
@@ -224,9 +222,7 @@ async def test_redacted_content_is_not_found_and_is_not_in_the_index(room: Runni
     await owner("redact", what="M-1", reason="it was a password")
     assert await found(owner, "swordfish") == []
     assert await found(owner, "password") == ["the password was changed"]
-    async with asyncio.timeout(BOUND_SECONDS):
-        while any(left in path.read_bytes() for path in room.folder.glob("room.db*")):
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not any(left in path.read_bytes() for path in room.folder.glob("room.db*")))
 
 
 def test_a_common_word_is_found_without_looking_at_every_message(tmp_path: Path) -> None:
@@ -318,9 +314,7 @@ async def test_a_task_is_found_by_what_it_says_now(room: RunningRoom) -> None:
     assert await tasks("注册", state="all") == await tasks("注册", state="cancelled") == ["T-1"]
     await owner("redact", what="T-1", reason="it was a password")
     assert await tasks("注册", state="all") == await tasks("swordfish", state="all") == []
-    async with asyncio.timeout(BOUND_SECONDS):
-        while any(b"wordfish" in path.read_bytes() for path in room.folder.glob("room.db*")):
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not any(b"wordfish" in path.read_bytes() for path in room.folder.glob("room.db*")))
 
 
 async def test_redacted_words_of_every_script_leave_a_sound_index(room: RunningRoom) -> None:

@@ -27,6 +27,7 @@ from teamroom.server.store.statements import postgres_statements, sqlite_stateme
 from teamroom.server.store.transaction import Context, Head, Reading, Writing
 from teamroom.server.store.writer import CHECKPOINT_COMMITS, Writer
 from tests.support import schemas
+from tests.support.databases import lay_down
 from tests.support.postgres import as_postgres
 
 FILES = ("room.db", "room.db-wal")
@@ -108,6 +109,7 @@ class Files:
 
     def make(self, place: Path) -> None:
         data_folder.make_private(place)
+        lay_down(place)
 
     def copy(self, place: Path, into: Path) -> Path:
         data_folder.make_private(into)

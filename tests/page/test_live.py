@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
 import httpx2
 import pytest
 
 from teamroom.resources.page.shared import JOIN_SECONDS, KEPT, STALE_SECONDS, Shared
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import house, promise
 from tests.support.rooms import RunningRoom
 from tests.support.visitors import Shown, Visitor, visitor
@@ -57,9 +57,7 @@ async def following(room: RunningRoom, browser: Visitor, path: str = "/changes")
     before = room.room.push.count
     async with browser.http.stream("GET", path) as answer:
         assert answer.headers["content-type"] == "text/event-stream"
-        async with asyncio.timeout(BOUND_SECONDS):
-            while room.room.push.count == before:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: room.room.push.count != before)
         yield Changes(answer)
 
 

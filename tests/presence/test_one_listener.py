@@ -5,12 +5,12 @@ import contextlib
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 
 from teamroom.clients.listener.listen import BEAT_SECONDS
 from teamroom.server.wake.newest import LISTENERS_KNOWN, PRESENT_SECONDS, Ages
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.listeners import listening, until_streams
 from tests.support.promises import promise
 from tests.support.raw import ENVELOPE, message, modern_headers, posted
@@ -112,9 +112,7 @@ async def test_an_older_listener_is_live_again_when_the_newer_one_ended_its_wait
         newer = asyncio.create_task(Member("agent", client)("wait_for_wake", listener=NEWER, after=after))
         await room.until_waiting()
         newer.cancel()
-    async with asyncio.timeout(BOUND_SECONDS):
-        while room.room.bus.waiting_calls:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not room.room.bus.waiting_calls)
     lives = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
     await room.until_waiting()
     await is_told(room, lives)

@@ -1,9 +1,7 @@
 """Content is taken away for good, and the log still verifies (LOG3)."""
 
-import asyncio
 from pathlib import Path
 
-import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
@@ -11,7 +9,7 @@ from teamroom.server.acts.receipts.redact import PAGE
 from teamroom.server.door.runtimes import WRITTEN_SECONDS
 from teamroom.server.rules.text import REDACTED
 from teamroom.server.store.folder import DATABASE
-from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom
 from tests.support.shells import Shell
@@ -31,14 +29,12 @@ def files_with(folder: Path, text: str) -> list[str]:
 
 async def until_nowhere(folder: Path, text: str) -> None:
     """Wait until no file of the room holds a text any more."""
-    async with asyncio.timeout(BOUND_SECONDS):
-        while files_with(folder, text):
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not files_with(folder, text))
 
 
 async def verify(room: RunningRoom) -> None:
     """The log stands, each entry on the one before it."""
-    done = await anyio.to_thread.run_sync(Shell(room.folder.parent).run, "verify", "--data", str(room.folder))
+    done = await Shell(room.folder.parent).here("verify", "--data", str(room.folder))
     assert done.code == 0, done.out + done.err
 
 

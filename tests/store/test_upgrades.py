@@ -42,7 +42,7 @@ def newer_release(place: Path, script: str, end: str) -> dict[str, str]:
     package = place / "newer" / "teamroom"
     package.mkdir(parents=True)
     shutil.copy(ROOT / "src" / "teamroom" / "__init__.py", package)
-    shutil.copytree(ROOT / "server", package / "server", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "server", package / "server")  # with its compiled modules
     for name in ("clients", "resources", "tools"):
         (package / name).symlink_to(ROOT / name)
     number = max(known_migrations()) + 1

@@ -1,12 +1,10 @@
 """The room's clock: it measures the time that really passes, and follows the wall clock in dates alone."""
 
-import asyncio
 import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import anyio.lowlevel
 import pytest
 
 from teamroom.server.acts.letters.notices import schedule_digests
@@ -17,7 +15,7 @@ from teamroom.server.record.backups import BACKUPS, make_backup
 from teamroom.server.restore import restore
 from teamroom.server.settings import Settings
 from teamroom.server.store.transaction import Reading
-from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, Time, running_room
 
@@ -285,9 +283,7 @@ async def test_a_step_while_nothing_happens_is_saved_at_once(room: RunningRoom) 
     def saved() -> Moment:
         return room.look_up(lambda tx: tx.only(Moment, "clock_state"))
 
-    async with asyncio.timeout(BOUND_SECONDS):
-        while room.room.health.states()[WRITER] != "ok":  # the first look at the writer is an act too
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: room.room.health.states()[WRITER] == "ok")  # the first look at the writer is an act too
     room.time.forward(HOUR)
     room.time.step(DAY)
     assert saved().now < room.room.clock() - HOUR + MINUTE

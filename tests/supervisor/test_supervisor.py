@@ -7,13 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import DiskFullError
 from teamroom.server.supervisor import duties, loop
-from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.promises import promise
 from tests.support.room_in_thread import logged
 from tests.support.rooms import RunningRoom, running_room
@@ -143,9 +142,7 @@ async def test_the_loop_does_not_oversleep_when_the_clock_is_set_back(
         room.time.step(-DAY)
         await member("heartbeat")
         room.time.forward(31)
-        async with asyncio.timeout(BOUND_SECONDS):
-            while not acts(room, "presence"):
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: bool(acts(room, "presence")))
         assert ["is gone" in entry["summary"] for entry in acts(room, "presence")] == [True]
 
 

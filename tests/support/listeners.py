@@ -6,7 +6,6 @@ import warnings
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio.lowlevel
 import httpx2
 from mcp import Client, types
 from mcp.client.streamable_http import streamable_http_client
@@ -14,6 +13,7 @@ from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp.shared.subscriptions import ResourceUpdated
 
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.rooms import Era, RunningRoom
 
@@ -121,6 +121,4 @@ async def _follow(stream: Any, told: Told) -> None:
 
 async def until_streams(room: RunningRoom, count: int) -> None:
     """Wait until so many streams follow something."""
-    async with asyncio.timeout(BOUND_SECONDS):
-        while room.room.push.count != count:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: room.room.push.count == count)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import anyio.lowlevel
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -26,6 +25,7 @@ from teamroom.server.store.transaction import Context, Reading
 from teamroom.server.web import serve
 from tests.support.bounds import BOUND_SECONDS
 from tests.support.databases import lay_down
+from tests.support.eventually import until
 from tests.support.kept_alive import KeptAlive
 from tests.support.one_task import in_one_task
 from tests.support.plain_http import WITHOUT_TLS
@@ -224,9 +224,7 @@ class RunningRoom:
 
     async def until_waiting(self, count: int = 1) -> None:
         """Wait until this many calls wait for a wake."""
-        async with asyncio.timeout(BOUND_SECONDS):
-            while self.room.bus.waiting_calls < count:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: self.room.bus.waiting_calls >= count)
 
     def entries(self) -> list[Any]:
         """The whole log, straight from the store."""

@@ -23,8 +23,7 @@ import pytest
 
 from teamroom.clients.session import times
 from teamroom.clients.session.place import HARNESS_PREFIX, HARNESS_VARIABLES
-from teamroom.clients.shell.main import app
-from teamroom.clients.shell.run import guarded
+from teamroom.clients.shell.main import run as run_shell
 from tests.support.plain_http import WITHOUT_TLS
 from tests.support.stopwatch import Stopwatch
 
@@ -110,7 +109,7 @@ class Shell:
                 patch.setenv(name, value)
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 try:
-                    code = guarded(app, list(words))
+                    code = run_shell(list(words))
                 except SystemExit as end:
                     code = int(end.code or 0)
         return Done(code, out.getvalue(), err.getvalue())
@@ -131,7 +130,7 @@ class Shell:
                 time.tzset()
                 streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(out)
                 with streams[0], streams[1], contextlib.suppress(SystemExit):
-                    guarded(app, list(words))
+                    run_shell(list(words))
             time.tzset()
             return ESCAPE.sub("", out.getvalue()).splitlines()
 

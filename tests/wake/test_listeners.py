@@ -19,6 +19,7 @@ from teamroom.server.store.rows.members import MemberRow
 from teamroom.server.wake.listeners import Listeners, Listening, Mechanism, Origin
 from teamroom.server.wake.waiting import Waiting
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.listeners import Told, listening, subscribe
 from tests.support.promises import promise
 from tests.support.rooms import Member, RunningRoom, running_room
@@ -307,9 +308,7 @@ async def test_a_listener_that_starts_after_another_has_left_supersedes_nothing(
     for count in range(6):
         async with (stream, subscription)[count % 2](room):
             await until_fence(room, count + 1)
-        async with asyncio.timeout(BOUND_SECONDS):
-            while room.room.push.count:
-                await anyio.lowlevel.checkpoint()
+        await until(lambda: not room.room.push.count)
     assert alarms(room) == 0
 
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio.lowlevel
 import pytest
 from mcp.shared.exceptions import MCPError
 
@@ -15,6 +14,7 @@ from teamroom.resources.room import RESOURCES
 from teamroom.server.settings import Settings
 from teamroom.server.wake.push import SLICES, Push
 from tests.support.bounds import BOUND_SECONDS
+from tests.support.eventually import until
 from tests.support.listeners import Told, listening, subscribe, unsubscribe
 from tests.support.promises import house, promise
 from tests.support.rooms import ERAS, RunningRoom, running_room
@@ -226,9 +226,7 @@ async def test_an_older_session_whose_token_has_expired_gets_no_pushes(tmp_path:
 
 
 async def until_none_listens(room: RunningRoom) -> None:
-    async with asyncio.timeout(BOUND_SECONDS):
-        while room.room.push.count:
-            await anyio.lowlevel.checkpoint()
+    await until(lambda: not room.room.push.count)
 
 
 STOPS = [
