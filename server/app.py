@@ -184,7 +184,6 @@ class Room:
             self.door, self.store, self.clock, settings, self.metrics, server if self.is_shared else mark
         )
         self.door.on_refused = self.door.on_delivered = self.supervisor.nudge
-        self.door.on_called = self.supervisor.note_call
         self.deliverer = Deliverer(self.door, self.store, self.clock, settings, self.metrics, self.addresses)
         self.supervisor.alive = partial(self.health.alive, SUPERVISOR)
         if self.is_shared:
@@ -438,8 +437,6 @@ class Room:
         self.on_changed(effects.changed)
         self.push.changed(effects.changed)
         self.supervisor.nudge(effects.due)
-        for called in effects.called.values():
-            self.supervisor.note_call(*called)
         if effects.letters:
             self.deliverer.nudge()
         if effects.spent:

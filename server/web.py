@@ -24,7 +24,6 @@ from teamroom.server.http.strangers import Rejections
 from teamroom.server.http.transports import Transports
 from teamroom.server.http.turns import Turns, end_turn, share_interpreter
 from teamroom.server.http.visits import Visits
-from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import AttachedStore, StorageError, Transactions
 from teamroom.server.store.folder import held_token
@@ -167,16 +166,11 @@ class OwnSocket:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._room.supervisor.nudge, at)
 
-    def _note_call(self, caller: Caller, at: float) -> None:
-        """Tell the supervisor that a member called."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._room.supervisor.note_call, caller, at)
-
     async def _serve(self, opened: Callable[[], None], stop: asyncio.Event) -> None:
         room, store = self._room, await self._room.store.attach()
         try:
             with contextlib.closing(own_socket.listen(room.folder)) as listener:
-                web = WebOnSocket(room, store, self._nudge, self._note_call)
+                web = WebOnSocket(room, store, self._nudge)
                 watching = asyncio.create_task(watcher_of(room, store, web.door).run())
                 room.bus.on_ended.append(lambda *ended: self._thread.call(web.end_members, *ended))
                 room.bus.on_revoked.append(lambda tokens: self._thread.call(web.connections.end_tokens, tokens))
@@ -198,16 +192,10 @@ def watcher_of(room: Room, store: Transactions, door: Door) -> Watcher:
 class WebOnSocket(WebPart):
     """The room on its own socket, without sessions and streams."""
 
-    def __init__(
-        self,
-        room: Room,
-        store: AttachedStore,
-        nudge: Callable[[float], object],
-        note_call: Callable[[Caller, float], object],
-    ) -> None:
-        """`nudge` and `note_call` tell the supervisor, on its own event loop, what is due and who called."""
+    def __init__(self, room: Room, store: AttachedStore, nudge: Callable[[float], object]) -> None:
+        """`nudge`: tells the supervisor, which is on another event loop, when something is due."""
         door = Door(store, room.clock, room.metrics, room.remedy, room.rates)
-        door.addresses, door.on_called = room.addresses, note_call
+        door.addresses = room.addresses
         server, ids = room.mcp_without_streams(door, nudge), room.session_ids()
         transports = Transports(server, room.settings, WAITING_TOOLS, ASKING_TOOLS, ids, streams=False)
         connections = Connections(room.settings, Rejections(room.metrics))

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from teamroom.server.acts.act import AnyAct
 from teamroom.server.acts.presence.trouble import clear_suspicion
-from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, touch, touch_due
+from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, touch
 from teamroom.server.facts.mentions import list_new_names, list_not_reached
 from teamroom.server.facts.roles import Roles
 from teamroom.server.facts.standing import is_killed, require_active
@@ -24,18 +24,9 @@ def admit(tx: Writing, caller: Caller, roles: Roles, while_paused: bool, listene
     row = require_permitted(tx, caller, roles, while_paused)
     tx.listener = None if listener is None else CallingListener(listener.name, listener.is_newest)
     newest = listener if listener is not None and listener.is_newest else None
-    due = touch_due(tx, row, newest)
-    if due == "now":
+    if is_stale(tx, row, newest):
         touch(tx, caller, row, newest)
-    elif due == "soon":
-        tx.effects.called[caller.member] = caller, tx.now
     return caller_of(row)
-
-
-def record_call(tx: Writing, caller: Caller) -> None:
-    """At the end of an act: record that its caller called, if that is due and the act writes something anyway."""
-    if tx.has_written and tx.effects.called.pop(caller.member, None) is not None:
-        touch(tx, caller, tx.principal)
 
 
 def carry_out(tx: Writing, caller: Caller, act: AnyAct, arguments: BaseModel) -> Any:

@@ -21,13 +21,13 @@ from teamroom.server.acts.members.sign_in import end_session, open_session, requ
 from teamroom.server.acts.presence.presence import WAKES_WAITING
 from teamroom.server.clock import Clock
 from teamroom.server.door.addresses import Addresses, NoAddresses, drop_unused, keep_address
-from teamroom.server.door.admission import admit, carry_out, record_call, require_permitted, with_waiting
+from teamroom.server.door.admission import admit, carry_out, require_permitted, with_waiting
 from teamroom.server.door.confirmations import Confirmation, ask_once, use_up
 from teamroom.server.door.deliveries import DELIVERIES_AT_ONCE, Deliveries, write_deliveries
 from teamroom.server.door.failures import storage_refusal, too_large
 from teamroom.server.door.identities import Identities
 from teamroom.server.door.kept import KeptReplies
-from teamroom.server.door.principal import Heard, TouchDue, caller_of, find_principal, is_live, note_steps, touch_due
+from teamroom.server.door.principal import Heard, caller_of, find_principal, is_live, is_stale, note_steps
 from teamroom.server.door.rates import Rates
 from teamroom.server.door.readiness import Readiness
 from teamroom.server.door.refused import record_refusal
@@ -106,8 +106,6 @@ class Door:
         """Called with the time at which `settle_refused` is due."""
         self.on_delivered: Callable[[float], object] = lambda at: None
         """The same for `write_deliveries`."""
-        self.on_called: Callable[[Caller, float], object] = lambda caller, at: None
-        """Called when a member reads, and when: its call is written later, with others."""
         self.on_lost: OnLost | None = None
         """Ends a large read with its client's connection, where there is one."""
         self.on_waiting: Callable[[], object] = lambda: None
@@ -230,14 +228,13 @@ class Door:
             if act.is_switch:
                 tx.lift_limit()
             present = admit(tx, caller, act.roles, act.while_paused, listener)
-            reply = None if repeat is None else replay(tx, present, act, repeat)
-            if reply is None:
-                if confirmation is not None:
-                    use_up(tx, confirmation, act.name)
-                reply = carry_out(tx, present, act, arguments)
-                if repeat is not None and state_of(tx.principal, tx.now) == "active":
-                    remember(tx, present, act, repeat, reply)
-            record_call(tx, present)
+            if repeat is not None and (first := replay(tx, present, act, repeat)) is not None:
+                return with_waiting(tx, present, act, first)
+            if confirmation is not None:
+                use_up(tx, confirmation, act.name)
+            reply = carry_out(tx, present, act, arguments)
+            if repeat is not None and state_of(tx.principal, tx.now) == "active":
+                remember(tx, present, act, repeat, reply)
             return with_waiting(tx, present, act, reply)
 
         with Timed(self._metrics, "act", act.name) as timed:
@@ -373,14 +370,13 @@ class Door:
         key, changes = self._kept.key_of(read, arguments), self._kept.changes
         kept = self._kept.find(key)
 
-        def work(tx: Reading) -> tuple[Any, TouchDue, float]:
+        def work(tx: Reading) -> tuple[Any, bool]:
             row = require_permitted(tx, caller, read.roles, read.while_paused)
-            due = touch_due(tx, row)
             if kept is not None and kept.holds(tx):
-                return kept.reply, due, tx.now
+                return kept.reply, is_stale(tx, row)
             reply = read.run(tx, caller_of(row), arguments)
             self._kept.keep(key, changes, tx, reply)
-            return reply, due, tx.now
+            return reply, is_stale(tx, row)
 
         if read.counts_refusals:
             await self.write_refused_calls()
@@ -389,14 +385,12 @@ class Door:
             self.rates.require_care(caller)
             try:
                 is_small = kept is not None or read.is_small(arguments)
-                reply, due, at = await self._read(caller, read, is_small, work)
+                reply, is_due = await self._read(caller, read, is_small, work)
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)
                 raise
-        if due == "soon":
-            self.on_called(caller, at)
-        if due == "now" or read.after_read is not None:
+        if is_due or read.after_read is not None:
 
             def afterwards(tx: Writing) -> None:
                 admit(tx, caller, read.roles, read.while_paused)

@@ -1,7 +1,7 @@
 """The caller's row with its token, role and standing. Each transaction reads it, and nothing caches it."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from teamroom.server.acts.presence.trouble import end_run, note_return
 from teamroom.server.acts.presence.wakes import note_ended_run
@@ -15,12 +15,6 @@ from teamroom.server.rules.runs import RunReport
 from teamroom.server.rules.wakes import EndedRun
 from teamroom.server.store.rows.members import Principal, RunRow, TokenRow
 from teamroom.server.store.transaction import Reading, Writing
-
-TouchDue = Literal["no", "soon", "now"]
-"""Whether it is to be written that a member called: now, or soon, with others."""
-
-SOON_SECONDS = 1.0
-"""How late that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +63,15 @@ def is_live(row: Principal | TokenRow, now: float) -> bool:
     return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
 
 
-def touch_due(tx: Reading, row: Principal, listener: Heard | None = None) -> TouchDue:
-    """Whether a call is to be recorded: `soon`, with others, where nothing but the time of the last call changes.
-
-    It is recorded at most once in `presence_write_seconds`, so reads stay reads.
-    """
-    if _returns(tx, row) or _has_news(tx, row, listener):
-        return "now"
-    if _is_written(tx, row.last_call_at):
-        return "no"
-    return "soon" if _is_on_time(tx, row) else "now"
+def is_stale(tx: Reading, row: Principal, listener: Heard | None = None) -> bool:
+    """Whether presence is due to be written: at most once in `presence_write_seconds`, so reads stay reads."""
+    return not _is_written(tx, row.last_call_at) or _returns(tx, row) or _has_news(tx, row, listener)
 
 
-def touch(tx: Writing, caller: Caller, row: Principal, listener: Heard | None = None, at: float | None = None) -> None:
-    """Record that a member called: now, or at a time shortly before.
-
-    A call during a pause proves nothing more: a member that was gone stays gone.
-    """
-    at = tx.now if at is None else at
+def touch(tx: Writing, caller: Caller, row: Principal, listener: Heard | None = None) -> None:
+    """Record that a member called. A call during a pause proves nothing more: a member that was gone stays gone."""
     gap = tx.settings.connected_intervals * (interval_seconds(row.mode, tx.settings) or 0.0)
-    called = {"member": caller.member, "now": at, "gap_before": at - gap}
+    called = {"member": caller.member, "now": tx.now, "gap_before": tx.now - gap}
     is_active = state_of(row, tx.now) == "active"
     if is_active and listener is not None and listener.run is not None:
         _touch_run(tx, row, listener.run, called)
@@ -141,15 +124,6 @@ def _is_heard(tx: Reading, at: float | None) -> bool:
     """Whether the room still counts on what a listener said at a time; see `Run.is_on`."""
     heard_seconds = tx.settings.connected_intervals * tx.settings.live_interval_seconds
     return at is not None and tx.now - at < heard_seconds
-
-
-def _is_on_time(tx: Reading, row: Principal) -> bool:
-    """Whether an active member calls again while it counts as live by its last call, so that only a time changes."""
-    if row.last_call_at is None or tx.settings.presence_write_seconds == 0:
-        return False
-    live_seconds = tx.settings.live_interval_seconds
-    lasts_until = row.last_call_at + min(interval_seconds(row.mode, tx.settings) or live_seconds, live_seconds)
-    return tx.now + SOON_SECONDS < lasts_until and state_of(row, tx.now) == "active"
 
 
 def _is_written(tx: Reading, at: float | None) -> bool:

@@ -1,7 +1,7 @@
 """Receipts of refusals. Equal refusals share one receipt with a count (LOG2)."""
 
 from teamroom.server.acts.act import author
-from teamroom.server.door.principal import find_principal, is_live, touch, touch_due
+from teamroom.server.door.principal import find_principal, is_live, is_stale, touch
 from teamroom.server.facts.ids import parse
 from teamroom.server.facts.standing import is_killed
 from teamroom.server.identity import Caller
@@ -26,7 +26,7 @@ def record_refusal(tx: Writing, caller: Caller, act: str, refusal: Refusal) -> i
     is connected.
     """
     row = find_principal(tx, caller)
-    if row is not None and not is_killed(row) and is_live(row, tx.now) and touch_due(tx, row) != "no":
+    if row is not None and not is_killed(row) and is_live(row, tx.now) and is_stale(tx, row):
         touch(tx, caller, row)
     _close_windows(tx, caller)
     subject = _without_words(tx, refusal.subject)

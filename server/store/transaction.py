@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from teamroom.server.clock import Clock, Gap, RoomClock, WallTime, rfc3339, wall_clock
 from teamroom.server.health import PartHealth
-from teamroom.server.identity import Caller, CallingListener, Entropy
+from teamroom.server.identity import CallingListener, Entropy
 from teamroom.server.policy import Policy, SettingsError, with_policy
 from teamroom.server.refusals import Refusal
 from teamroom.server.settings import FixedSettings, Settings
@@ -331,8 +331,6 @@ class Effects:
     """A letter was written, which the deliverer must send."""
     listening: set[int] = field(default_factory=set)
     """The members whose live listener is another one now."""
-    called: dict[int, tuple[Caller, float]] = field(default_factory=dict)
-    """The members that called without anything else to write, and when: that is written later, with others."""
     spent: dict[int, Spent] = field(default_factory=dict)
     """What members sent to another server, by member."""
     are_lost: bool = False
@@ -362,8 +360,6 @@ class Writing(Reading):
         self.entropy = context.entropy
         self.head = head
         self.effects = Effects()
-        self.has_written = False
-        """Whether this act has run a statement that changes rows."""
         self.before: dict[tuple[str, Key], Row | None] = {}
         """The logged rows that this act may have changed, as they were before. None: there was no such row."""
         self.newest: Any = None
@@ -409,7 +405,7 @@ class Writing(Reading):
 
     def run(self, name: str, /, **parameters: Any) -> int:
         """Run a statement that changes rows; returns how many. Logged rows are noted first, as they are before."""
-        sql, self.has_written = self._statements[name], True
+        sql = self._statements[name]
         if self.write_newest is not None and looks_at_log(sql):
             self.write_newest(self)
         if (change := change_of(sql)) is not None and name not in NEW_EPOCH:

@@ -14,11 +14,8 @@ from functools import partial
 from teamroom.server.clock import RoomClock
 from teamroom.server.door.door import Door
 from teamroom.server.door.hooks import Reports, write_reports
-from teamroom.server.door.principal import SOON_SECONDS
 from teamroom.server.door.runtimes import Runtimes, write_runtimes
-from teamroom.server.door.touches import TOUCHES_AT_ONCE, Touches, write_touches
 from teamroom.server.facts.timers import Timer
-from teamroom.server.identity import Caller
 from teamroom.server.metrics import Metrics
 from teamroom.server.refusals import UNRECORDED, Refusal
 from teamroom.server.settings import Settings
@@ -65,8 +62,6 @@ class Supervisor:
         """What members' harnesses reported, to be written."""
         self.runtimes = Runtimes(watch, settings.presence_write_seconds)
         """Where members' runtimes run, to be written."""
-        self.touches = Touches()
-        """Which members called, to be written."""
         self.alive: Callable[..., None] = lambda **fault: None
         """Notes a sign of life; `fault` says why a tick failed."""
 
@@ -75,11 +70,6 @@ class Supervisor:
         if at < self._next:
             self._next = at
             self._nudged.set()
-
-    def note_call(self, caller: Caller, at: float) -> None:
-        """Note that a member called at a time. It is written soon, together with others."""
-        if self.touches.note(caller, at):
-            self.nudge(at + SOON_SECONDS)
 
     async def run(self) -> None:
         """Tick for as long as the room runs."""
@@ -108,7 +98,6 @@ class Supervisor:
             self._steps, self._saves_clock = self._watch.steps, True  # first, or a failing tick would repeat at once
         await self.door.settle_refused()
         await self._write_reports()
-        await self.write_touches()
         await self.door.write_deliveries()
         if self._saves_clock:
             await self.door.act_as_room(Writing.save_clock)
@@ -139,14 +128,6 @@ class Supervisor:
         if places := self.runtimes.take():
             with contextlib.suppress(Refusal):
                 await self.door.act_as_room(partial(write_runtimes, reports=places))
-
-    async def write_touches(self) -> None:
-        """Write who called since this was done last. What cannot be written is lost: a next call is as good."""
-        touches = self.touches.take()
-        for first in range(0, len(touches), TOUCHES_AT_ONCE):
-            some = touches[first : first + TOUCHES_AT_ONCE]
-            with contextlib.suppress(Refusal):
-                await self.door.act_as_room(partial(write_touches, touches=some))
 
     def _is_stepped(self) -> bool:
         """Whether the wall clock was stepped since the last tick: the store must follow it (see `Writing`)."""

@@ -269,9 +269,8 @@ class Watched:
                 self.missed.append(f"{what} changed {key[1]} of {key[0]} and stated {sorted(self.stated)}")
 
     async def first_look(self) -> dict[tuple[str, str], str | None]:
-        """A snapshot after the reads of a while were written as presence, which they are once."""
+        """A snapshot after the reads of a while were noted as presence, which they are once."""
         await self.snapshot()
-        await self.room.room.supervisor.write_touches()
         return await self.snapshot()
 
     async def snapshot(self) -> dict[tuple[str, str], str | None]:
