@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -126,8 +126,10 @@ class Head:
 class Reading:
     """A read snapshot. It runs statements by name, and changes nothing."""
 
-    def __init__(self, connection: Connection, context: Context) -> None:
+    def __init__(self, connection: Connection, context: Context, version: Hashable = None) -> None:
         self._connection = connection
+        self.version = version
+        """Which state of the database this sees: two of one store with equal versions see the same. None: not known."""
         self._statements = context.statements
         self._context = context
         self.settings: FixedSettings = context.settings

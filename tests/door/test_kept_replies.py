@@ -1,21 +1,26 @@
 """Replies that every caller gets are made once for each change: it shows at once, and a stop binds at once."""
 
 import asyncio
+import contextlib
 import gc
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Hashable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from teamroom.server.acts.act import Read
-from teamroom.server.door.kept import KEPT_SECONDS, KeptReplies
+from teamroom.server.door.kept import KEPT_REPLIES, KEPT_SECONDS, KeptReplies
 from teamroom.server.http.answers import SharedResult
 from teamroom.server.settings import Settings
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, connect_writer, snapshot
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
-from tests.support.engines import POSTGRES
+from tests.support.engines import ENGINES, POSTGRES, Engine
+from tests.support.postgres import address_of
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, Time, running_room
 
@@ -36,10 +41,13 @@ class StillTime(Time):
     awake = steady
 
 
-@pytest.fixture
-async def still(tmp_path: Path) -> AsyncIterator[RunningRoom]:
-    async with running_room(tmp_path / "room", time=StillTime()) as room:
+@pytest.fixture(params=[pytest.param(engine, marks=engine.marks, id=str(engine)) for engine in ENGINES])
+async def still(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningRoom]:
+    engine: Engine = request.param
+    engine.require()
+    async with running_room(tmp_path / "room", time=StillTime(), choose_engine=engine.choose) as room:
         yield room
+    engine.clean_up()
 
 
 @pytest.fixture
@@ -150,20 +158,7 @@ def results() -> int:
     return sum(isinstance(found, SharedResult) for found in gc.get_objects())
 
 
-@pytest.mark.postgres
-async def test_a_room_whose_replies_are_not_kept_keeps_no_results_of_them(tmp_path: Path) -> None:
-    POSTGRES.require()
-    async with running_room(tmp_path / "room", choose_engine=POSTGRES.choose) as room:
-        (ann,) = await room.enroll("ann")
-        before = results()
-        for _ in range(5):
-            await ann("who")
-        assert results() <= before + 1, "the last one may be on its way"
-    POSTGRES.clean_up()
-
-
 async def test_the_result_of_a_reply_that_is_kept_is_kept_with_it(still: RunningRoom) -> None:
-    """The twin."""
     ann, bob = await still.enroll("ann", "bob")
     before = results()
     for name in ("ann", "bob", "olga"):
@@ -178,8 +173,8 @@ async def test_the_result_of_a_reply_that_is_kept_is_kept_with_it(still: Running
 async def test_replies_that_outlive_a_change_would_be_found(
     still: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: with a count of changes that never rises, a message does not show."""
-    monkeypatch.setattr(KeptReplies, "changes", 1)
+    """The twin: if all snapshots seem to see the same, a message does not show."""
+    monkeypatch.setattr(Reading, "version", property(lambda self: 1, lambda self, found: None), raising=False)
     ann, bob = await still.enroll("ann", "bob")
     await bob("read_messages", limit=1)
     await bob("read_messages", limit=1)
@@ -187,36 +182,70 @@ async def test_replies_that_outlive_a_change_would_be_found(
     assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]
 
 
-class Overtaken(int):
-    """A number of changes whose thread stops where it compares it, until another thread has kept a newer reply."""
-
-    meanwhile: Callable[[], object]
-
-    def __ne__(self, other: object) -> bool:
-        found = int.__ne__(self, other)
-        self.meanwhile()
-        return found
-
-    __hash__ = int.__hash__
+def reading(version: Hashable) -> Reading:
+    """A snapshot that sees a version of the room."""
+    connection: Any = None
+    return Reading(connection, Context({}, Settings(), secrets.token_bytes, lambda: 0.0), version)
 
 
-def test_a_thread_that_is_overtaken_keeps_nothing_for_the_newer_state() -> None:
-    class Store:
-        changes = 5
+def test_each_snapshot_gets_what_one_of_its_own_version_found() -> None:
+    """Readers on threads keep and find replies in any order, and an older snapshot may be the last."""
+    kept, key = KeptReplies(), ("who", "{}")
+    kept.keep(key, reading(6), "of 6")
+    kept.keep(key, reading(5), "of 5")
+    assert kept.find(key, reading(6)) is None
+    assert kept.find(key, reading(5)) == "of 5"
 
-    store = Store()
-    kept, tx = KeptReplies(store), Reading(None, Context({}, Settings(), secrets.token_bytes))  # type: ignore[arg-type]
-    slow, quick = ("who", "slow"), ("who", "quick")
-    kept.keep(quick, 5, tx, "of 5")
-    overtaken = Overtaken(5)
 
-    def meanwhile() -> None:
-        store.changes = 6
-        kept.keep(quick, 6, tx, "of 6")
+def test_a_snapshot_of_an_unknown_version_keeps_and_gets_nothing() -> None:
+    kept, key = KeptReplies(), ("who", "{}")
+    kept.keep(key, reading(None), "a reply")
+    assert kept.find(key, reading(None)) is None
 
-    overtaken.meanwhile = meanwhile
-    kept.keep(slow, overtaken, tx, "of 5")
-    assert kept.find(slow) is None
-    found = kept.find(quick)
-    assert found is not None
-    assert found.reply == "of 6"
+
+def test_a_bounded_number_of_replies_is_kept_the_newest() -> None:
+    kept = KeptReplies()
+    for number in range(KEPT_REPLIES + 1):
+        kept.keep(("who", str(number)), reading(1), number)
+    assert kept.find(("who", "0"), reading(1)) is None
+    assert [kept.find(("who", str(n)), reading(1)) for n in (1, KEPT_REPLIES)] == [1, KEPT_REPLIES]
+
+
+@pytest.mark.postgres
+async def test_what_another_server_writes_shows_at_once(tmp_path: Path) -> None:
+    POSTGRES.require()
+    async with running_room(tmp_path / "room", time=StillTime(), choose_engine=POSTGRES.choose) as room:
+        (ann,) = await room.enroll("ann")
+        await ann("post_message", text="to change")
+        for number in range(3):
+            await ann("read_messages", limit=1)
+            await ann("read_messages", limit=1)
+            POSTGRES.change(tmp_path / "room", f"update message set text = 'changed {number}'")
+            (shown,) = (await ann("read_messages", limit=1))["messages"]
+            assert shown["text"] == f"changed {number}"
+    POSTGRES.clean_up()
+
+
+@pytest.mark.postgres
+def test_snapshots_have_the_same_version_only_if_they_see_the_same(tmp_path: Path) -> None:
+    POSTGRES.require()
+    address = Address.parse(address_of(tmp_path))
+
+    def version() -> Hashable:
+        with snapshot(reader) as found:
+            return found
+
+    with (
+        contextlib.closing(connect_writer(address, 10)) as writer,
+        contextlib.closing(connect_reader(address, 10)) as reader,
+    ):
+        writer.script("create table seen (number integer)")
+        first = version()
+        assert version() == first
+        writer.script("begin; insert into seen values (1)")
+        writer.script("commit")
+        second = version()
+        assert second != first
+        connect_reader(address, 10).close()
+        assert version() != second, "a new connection may be one to a database that recovered from a crash"
+    POSTGRES.clean_up()

@@ -268,8 +268,8 @@ class PostgresWithoutThreads(PostgresStore):
 
     async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         assert self._reader is not None
-        with snapshot(self._reader):
-            return work(Reading(self._reader, self.context))
+        with snapshot(self._reader) as version:
+            return work(Reading(self._reader, self.context, version))
 
     async def look_up(self, work: Callable[[Reading], Any]) -> Any:
         assert self._reader is not None

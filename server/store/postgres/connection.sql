@@ -28,7 +28,9 @@ from head
 where id = 1
 
 -- name: begin_read
-begin
+-- What it returns names the snapshot: two with the same text see the same.
+begin;
+select cast(pg_current_snapshot() as text) as ended
 
 -- name: savepoint
 savepoint act

@@ -5,11 +5,12 @@ time, or somebody ended the read; then it asks the server to cancel the statemen
 """
 
 import contextlib
+import itertools
 import math
 import select
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import psycopg
 from psycopg import pq
@@ -90,7 +91,12 @@ class Rows:
 class Session:
     """A connection as a transaction uses it. Its SELECTs share a budget of seconds from `begin` to `end`."""
 
+    newest: ClassVar[int] = 0
+    """The number of the connection that this process opened last."""
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
     def __init__(self, connection: psycopg.Connection[Any], budget: float) -> None:
+        Session.newest = next(Session._numbers)
         self.connection = connection
         self._pgconn = connection.pgconn
         self._budget, self._left = budget, math.inf
