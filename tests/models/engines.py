@@ -170,7 +170,7 @@ class StoreWithoutThreads(SqliteStore):
 
     def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
         super().__init__(folder, context, carry_out, make_writer=WriterOfFiles)
-        self.reads.readers = NoReaders(context)
+        self.reads.readers = NoReaders(context, lambda: self.committer.changes)
 
     @property
     def connection(self) -> Any:

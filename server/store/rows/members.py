@@ -71,6 +71,7 @@ class TokenRow(NamedTuple):
     reason: str | None
     by_name: str | None
     replaces: str | None
+    hash: str
 
 
 class MemberRow(NamedTuple):
