@@ -3,7 +3,6 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 from teamroom.server.rules.search import index_words
 
@@ -53,26 +52,19 @@ def as_query(expression: str) -> str:
 
 def _words(text: str) -> Iterator[str]:
     """The words of a text: runs of letters, digits and marks, without accents and in lower case."""
-    word: list[str] = []
-    for character in text:
-        folded = _folded(character)
-        if folded is not None:
-            word.append(folded)
-        elif word:
-            yield from _finished(word)
-            word = []
-    if word:
-        yield from _finished(word)
+    return (word for word in text.translate(_FOLDED).split() if len(word.encode()) <= WORD_BYTES)
 
 
-def _finished(word: list[str]) -> Iterator[str]:
-    found = "".join(word)
-    if found and len(found.encode()) <= WORD_BYTES:
-        yield found
+class _Folded(dict[int, str]):
+    """For `str.translate`: each character as words have it, found when it is first needed; a space between words."""
+
+    def __missing__(self, code: int) -> str:
+        folded = _fold(chr(code))
+        self[code] = found = " " if folded is None else folded
+        return found
 
 
-@cache
-def _folded(character: str) -> str | None:
+def _fold(character: str) -> str | None:
     """A character as words have it; "" for an accent, and None for one that separates words."""
     category = unicodedata.category(character)
     if category[0] not in "LNM" and category != "Co":
@@ -81,6 +73,9 @@ def _folded(character: str) -> str | None:
     if len(plain) > 1 and unicodedata.category(plain[0])[0] == "L" and _is_latin_like(plain[0]):
         plain = "".join(part for part in plain if unicodedata.category(part) != "Mn")
     return "" if category == "Mn" and _is_accent(character) else unicodedata.normalize("NFC", plain)
+
+
+_FOLDED = _Folded()
 
 
 def _is_latin_like(character: str) -> bool:
