@@ -50,6 +50,12 @@ Neither goes on once the database is found not to answer.
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
 
+BATCH_TIMES = 4
+"""How many times as long as on SQLite a commit collects acts, each of which waits for several answers of the database.
+
+An act that stops somebody does not wait for that: it joins the batch, which then ends.
+"""
+
 PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
 
@@ -73,6 +79,7 @@ class Committer(BatchCommitter):
 
     def __init__(self, address: Address, context: Context, news: News) -> None:
         super().__init__(context)
+        self._batch_seconds *= BATCH_TIMES
         self._address, self._news = address, news
         self._statements = context.statements
         self.vouched: ReadHead | None = None
