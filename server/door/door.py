@@ -97,7 +97,7 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
-        self._kept = KeptReplies()
+        self._kept = KeptReplies(store, clock)
         self._identities = Identities(store)
         self.deliveries = Deliveries()
         self.addresses: Addresses = NoAddresses()
@@ -374,7 +374,7 @@ class Door:
             reply = self._kept.find(key, tx)
             if reply is None:
                 reply = read.run(tx, caller_of(row), arguments)
-                self._kept.keep(key, tx, reply)
+                self._kept.keep(key, read, tx, reply)
             return reply, is_stale(tx, row)
 
         if read.counts_refusals:
@@ -383,8 +383,10 @@ class Door:
         with Timed(self._metrics, "read", read.name):
             self.rates.require_care(caller)
             try:
-                is_small = read.is_small(arguments) or self._kept.is_kept(key, self._store.version)
-                reply, is_due = await self._read(caller, read, is_small, work)
+                is_small = read.is_small(arguments) or self._kept.is_kept(key)
+                self.on_waiting()
+                answer = await self._kept.ask(caller, key)
+                reply, is_due = await self._read(caller, read, is_small, work) if answer is None else answer
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)

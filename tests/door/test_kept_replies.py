@@ -5,18 +5,21 @@ import contextlib
 import gc
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from teamroom.server.acts.act import Read
+from teamroom.server.acts.members.roster import WHO
 from teamroom.server.door.kept import KEPT_REPLIES, KEPT_SECONDS, KeptReplies
 from teamroom.server.http.answers import SharedResult
+from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import connect_reader, connect_writer, snapshot
+from teamroom.server.store.rows.members import Principal
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
 from tests.support.engines import ENGINES, POSTGRES, Engine
@@ -102,6 +105,16 @@ async def test_a_stopped_member_gets_no_kept_reply(still: RunningRoom, tool: str
     assert not (await bob.said(tool))[2]
 
 
+@pytest.mark.parametrize("tool", SHARED)
+async def test_a_paused_member_among_others_that_ask_at_once_gets_no_kept_reply(still: RunningRoom, tool: str) -> None:
+    names = [f"bot-{number}" for number in range(6)]
+    bots = await still.enroll(*names)
+    await (await still.owner())("pause", target=names[2], reason="test")
+    for _ in range(3):
+        said = await asyncio.gather(*(bot.said(tool) for bot in bots))
+        assert [refused for _, _, refused in said] == [name == names[2] for name in names]
+
+
 async def test_a_pause_of_another_shows_at_once_and_its_end_too(still: RunningRoom) -> None:
     _, bob = await still.enroll("ann", "bob")
     owner = await still.owner()
@@ -182,6 +195,16 @@ async def test_replies_that_outlive_a_change_would_be_found(
     assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]
 
 
+class NoStore:
+    """A store that nobody asks."""
+
+    async def read(self, *asked: Any, **named: Any) -> None:
+        raise AssertionError
+
+
+NO_STORE: Any = NoStore()
+
+
 def reading(version: Hashable) -> Reading:
     """A snapshot that sees a version of the room."""
     connection: Any = None
@@ -190,25 +213,75 @@ def reading(version: Hashable) -> Reading:
 
 def test_each_snapshot_gets_what_one_of_its_own_version_found() -> None:
     """Readers on threads keep and find replies in any order, and an older snapshot may be the last."""
-    kept, key = KeptReplies(), ("who", "{}")
-    kept.keep(key, reading(6), "of 6")
-    kept.keep(key, reading(5), "of 5")
+    kept, key = KeptReplies(NO_STORE, lambda: 0.0), ("who", "{}")
+    kept.keep(key, WHO, reading(6), "of 6")
+    kept.keep(key, WHO, reading(5), "of 5")
     assert kept.find(key, reading(6)) is None
     assert kept.find(key, reading(5)) == "of 5"
 
 
 def test_a_snapshot_of_an_unknown_version_keeps_and_gets_nothing() -> None:
-    kept, key = KeptReplies(), ("who", "{}")
-    kept.keep(key, reading(None), "a reply")
+    kept, key = KeptReplies(NO_STORE, lambda: 0.0), ("who", "{}")
+    kept.keep(key, WHO, reading(None), "a reply")
     assert kept.find(key, reading(None)) is None
 
 
 def test_a_bounded_number_of_replies_is_kept_the_newest() -> None:
-    kept = KeptReplies()
+    kept = KeptReplies(NO_STORE, lambda: 0.0)
     for number in range(KEPT_REPLIES + 1):
-        kept.keep(("who", str(number)), reading(1), number)
+        kept.keep(("who", str(number)), WHO, reading(1), number)
     assert kept.find(("who", "0"), reading(1)) is None
     assert [kept.find(("who", str(n)), reading(1)) for n in (1, KEPT_REPLIES)] == [1, KEPT_REPLIES]
+
+
+ROW: dict[str, Any] = {
+    **dict.fromkeys(Principal._fields, None),
+    **dict.fromkeys(("own_state", "owner_state", "room_state"), "active"),
+    "name": "ann",
+    "kind": "agent",
+    "role": "member",
+    "member": 1,
+    "owner": 2,
+    "mode": "live",
+    "last_call_at": 0.0,
+}
+
+
+def permitting(tokens: set[str], version: Hashable) -> Reading:
+    """A snapshot that knows these tokens."""
+    tx: Any = reading(version)
+    tx.one = lambda kind, name, token: Principal(**{**ROW, "token": token}) if token in tokens else None
+    return tx
+
+
+def caller_with(token: str) -> Caller:
+    return Caller(token, "", 1, "ann", "agent", "member", 2, "olga")
+
+
+async def test_calls_that_wait_for_a_snapshot_share_it_and_each_is_permitted_in_it() -> None:
+    class Store:
+        """One whose snapshots begin when they are told to, and which knows their version only then."""
+
+        version = None
+        snapshots = 0
+
+        def __init__(self) -> None:
+            self.begun = asyncio.Event()
+
+        async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+            await self.begun.wait()
+            self.snapshots += 1
+            return work(permitting({"token-1", "token-2"}, 6))
+
+    store: Any = Store()
+    kept, key = KeptReplies(store, lambda: 0.0), ("who", "{}")
+    assert await kept.ask(caller_with("token-1"), key) is None, "nothing is kept"
+    kept.keep(key, WHO, reading(6), "of 6")
+    asked = [asyncio.ensure_future(kept.ask(caller_with(f"token-{number}"), key)) for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    store.begun.set()
+    assert [answer and answer.reply for answer in await asyncio.gather(*asked)] == ["of 6", "of 6", None]
+    assert store.snapshots == 1
 
 
 @pytest.mark.postgres
