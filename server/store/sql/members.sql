@@ -237,10 +237,16 @@ update member set mode = :mode where id = :member
     levels.room_until
 
 -- name: roster
--- Every member except the room, with the facts behind its presence and standing.
+-- Every member except the room, with the facts behind its presence and standing, and of what kinds there may be more.
 select member.id, member.name, member.kind, member.role, member.owner, owner.name as owner_name, member.mode,
 -- use: facts
-    , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
+    , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since,
+    exists (select 1 from former_name where former_name.member = member.id) as is_renamed,
+    exists (select 1 from runtime where runtime.member = member.id) as has_runtimes,
+    exists (select 1 from capability where capability.member = member.id) as has_capabilities,
+    exists (select 1 from authorisation) as has_authorisations,
+    exists (select 1 from approval_rule) as has_rules,
+    exists (select 1 from share where share.member = member.id) as is_reviewed
 from member
 join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id
