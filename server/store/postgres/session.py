@@ -229,14 +229,19 @@ class Session:
 
     def _together(self, last: tuple[str, bytes, list[bytes | None]], end: float) -> Rows:
         """Run what was deferred, and then this statement, in one round trip."""
-        self._pgconn.enter_pipeline_mode()
-        for _, name, values in (*self._deferred, last):
-            self._pgconn.send_query_prepared(name, values)
-        self._pgconn.pipeline_sync()
+        statements = [*self._deferred, last]
         self._deferred.clear()
-        result = self._outcome_of_all(end)
-        if self.is_open:
-            self._pgconn.exit_pipeline_mode()
+        try:
+            self._pgconn.enter_pipeline_mode()
+            for _, name, values in statements:
+                self._pgconn.send_query_prepared(name, values)
+            self._pgconn.pipeline_sync()
+            result = self._outcome_of_all(end)
+            if self.is_open:
+                self._pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.close()  # nobody knows which of them were sent
+            raise
         return self._rows(result)
 
     def _rows(self, result: pq.abc.PGresult) -> Rows:
