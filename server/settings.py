@@ -376,7 +376,10 @@ class FixedSettings(BaseModel):
         8, ge=1, le=1024, description="Maximum number of acts of one member that share one commit."
     )
     batch_seconds: float = Field(
-        0.01, ge=0, le=1, description="Longest time for which a commit collects acts, in seconds."
+        0.01,
+        ge=0,
+        le=1,
+        description="Longest time for which a commit collects acts, in seconds; in PostgreSQL, twice as long.",
     )
     queue_acts: int = Field(
         1024, ge=16, le=65_536, description="Acts that may wait for the writer; further ones are refused with busy."

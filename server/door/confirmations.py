@@ -33,7 +33,7 @@ def use_up(tx: Writing, confirmation: Confirmation, act: str) -> None:
     if confirmation.epoch != tx.head.epoch or confirmation.until <= tx.now:
         raise _refuse("expired", f"Nothing was done, because the confirmation of {act} came too late.", act)
     tx.run("forget_confirmations", now=tx.now)
-    if tx.run("use_confirmation", nonce=confirmation.nonce, until=confirmation.until) == 0:
+    if tx.run_counted("use_confirmation", nonce=confirmation.nonce, until=confirmation.until) == 0:
         raise _refuse("not_allowed", f"The confirmation was used up by the {act} that it was given for.", act)
 
 

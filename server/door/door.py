@@ -97,7 +97,7 @@ class Door:
         self._metrics = metrics
         self._restore_command = restore_command
         self._readiness = Readiness(store)
-        self._kept = KeptReplies(store)
+        self._kept = KeptReplies(store, clock)
         self._identities = Identities(store)
         self.deliveries = Deliveries()
         self.addresses: Addresses = NoAddresses()
@@ -367,15 +367,14 @@ class Door:
     async def read(self, caller: Caller, read: AnyRead, arguments: BaseModel) -> Any:
         """Read in one snapshot and return the reply. Raises Refusal, which leaves its receipt like an act's."""
 
-        key, changes = self._kept.key_of(read, arguments), self._kept.changes
-        kept = self._kept.find(key)
+        key = self._kept.key_of(read, arguments)
 
         def work(tx: Reading) -> tuple[Any, bool]:
             row = require_permitted(tx, caller, read.roles, read.while_paused)
-            if kept is not None and kept.holds(tx):
-                return kept.reply, is_stale(tx, row)
-            reply = read.run(tx, caller_of(row), arguments)
-            self._kept.keep(key, changes, tx, reply)
+            reply = self._kept.find(key, tx)
+            if reply is None:
+                reply = read.run(tx, caller_of(row), arguments)
+                self._kept.keep(key, read, tx, reply)
             return reply, is_stale(tx, row)
 
         if read.counts_refusals:
@@ -384,8 +383,10 @@ class Door:
         with Timed(self._metrics, "read", read.name):
             self.rates.require_care(caller)
             try:
-                is_small = kept is not None or read.is_small(arguments)
-                reply, is_due = await self._read(caller, read, is_small, work)
+                is_small = read.is_small(arguments) or self._kept.is_kept(key)
+                self.on_waiting()
+                answer = await self._kept.ask(caller, key)
+                reply, is_due = await self._read(caller, read, is_small, work) if answer is None else answer
             except Refusal as refusal:
                 self.rates.note_refusal(caller, refusal)
                 await self._leave_receipt(caller, read.name, refusal)

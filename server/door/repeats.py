@@ -86,7 +86,7 @@ def start_forgetting(tx: Writing) -> None:
 
 def forget_requests(tx: Writing, due: Timer) -> None:
     """Forget a page of the remembered calls whose time is over."""
-    gone = tx.run("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
+    gone = tx.run_counted("forget_requests", now=tx.now, limit=FORGET_AT_ONCE)
     following = tx.value(float, "next_forgotten") or tx.now + FORGET_IDLE_SECONDS
     latest = tx.now + FORGET_IDLE_SECONDS  # a later call may be forgotten earlier than those that are remembered now
     postpone(tx, due, tx.now if gone == FORGET_AT_ONCE else min(max(following, tx.now + FORGET_SECONDS), latest))

@@ -22,7 +22,7 @@ def hide_tool(tx: Writing, member: int) -> int:
     if found is None or not found.tool or is_hidden_text(found.tool):
         return 0
     member_changed(tx, member)
-    return tx.run("hide_tool", member=member, tool=found.tool, hidden=hidden_text(found.tool))
+    return tx.run_counted("hide_tool", member=member, tool=found.tool, hidden=hidden_text(found.tool))
 
 
 def forget_old_tools(tx: Writing, before: float) -> bool:

@@ -58,10 +58,10 @@ def note_notified(tx: Writing, delivery: Delivery) -> None:
     if not any(row.acted_at is None or row.notified_at is None for row in rows):
         return
     bounds = {"from_seq": rows[-1].seq, "upto": delivery.upto}
-    if not tx.run("note_notified", member=member, listener=delivery.listener, at=delivery.at, **bounds):
+    if not tx.run_counted("note_notified", member=member, listener=delivery.listener, at=delivery.at, **bounds):
         return
     tx.changed(topics.ROSTER, topics.member(member))
-    if caller.kind == "agent" and tx.run("count_unacted", member=member, most=UNACTED, looked_at=STEPS_NOTED):
+    if caller.kind == "agent" and tx.run_counted("count_unacted", member=member, most=UNACTED, looked_at=STEPS_NOTED):
         _look_later(tx, member)
 
 
@@ -78,7 +78,7 @@ def note_woken(tx: Writing, caller: Caller, listener: str, upto: int) -> None:
     if not rows:
         return
     bounds = {"from_seq": rows[-1].seq, "upto": upto}
-    if not tx.run("note_woken", member=member, listener=listener, at=tx.now, **bounds):
+    if not tx.run_counted("note_woken", member=member, listener=listener, at=tx.now, **bounds):
         return
     new = [
         row

@@ -88,7 +88,7 @@ def schedule_presence_check(tx: Writing, member: int, mode: str) -> None:
 
 def check_presence_by(tx: Writing, member: int, at: float) -> None:
     """Check the presence of a member no later than a time, if it is watched: what excuses it may be over by then."""
-    if tx.run("check_presence_by", member=member, at=at):
+    if tx.run_counted("check_presence_by", member=member, at=at):
         tx.effects.due = min(tx.effects.due, at)
 
 

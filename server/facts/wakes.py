@@ -43,7 +43,7 @@ def wake_members(
         )
         tx.changed(topics.inbox(member), *([topics.me(member)] if subject[:2] in WORK else []))
         tx.effects.woken.add(member)
-        if tx.run("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
+        if tx.run_counted("look_sooner", member=member, now=tx.now, intervals=tx.settings.suspect_intervals):
             tx.effects.due = min(tx.effects.due, tx.now)
         if kind is not None:
             notify_person(tx, member, kind, reason, subject)
@@ -57,7 +57,7 @@ def notify_person(tx: Writing, member: int, kind: Kind, reason: str, subject: st
     tx.run("add_notice", member=member, seq=tx.head.seq, reason=reason, subject=subject, kind=kind)
     tx.changed(topics.CHANNELS)
     at = tx.now + tx.settings.notify_group_seconds
-    if tx.run("schedule_letter", member=member, at=at, now=tx.now):
+    if tx.run_counted("schedule_letter", member=member, at=at, now=tx.now):
         tx.effects.due = min(tx.effects.due, at)
 
 

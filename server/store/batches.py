@@ -145,6 +145,10 @@ class BatchCommitter(ABC):
         """Whether an act that failed for this reason can run again at once."""
         return False
 
+    def _settle_act(self) -> None:
+        """Raise what a statement of the act that ends failed with, if the engine does not know it yet."""
+        return
+
     # -------------------------------------------------------------- between commits
 
     def is_checkpoint_due(self) -> bool:
@@ -177,6 +181,7 @@ class BatchCommitter(ABC):
             tx = Writing(connection, self.context, head, connection.lift_limit)
             job.result = work(tx)
             tx.end()
+            self._settle_act()
         except self.broken_rules as error:
             self._undo(head, before)
             raise RuntimeError(f"an act broke a rule of the schema: {error}") from error

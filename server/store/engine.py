@@ -25,7 +25,7 @@ what this file says. The rules that all engines keep:
 - **Errors.** An engine raises the errors of this file and no others, plus whatever the functions raise that it runs.
 """
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Hashable, Set
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -168,6 +168,11 @@ class Transactions(Protocol):
         ...
 
     @property
+    def version(self) -> Hashable:
+        """The version of a `Reading` that would begin now; None if the engine knows it only once it has begun."""
+        ...
+
+    @property
     def is_writing(self) -> bool:
         """Whether the store is open and takes acts."""
         ...
@@ -286,14 +291,4 @@ class InOneFile(Protocol):
     @property
     def log_path(self) -> Path:
         """The engine's own write-ahead log, which is absent or empty at times."""
-        ...
-
-
-@runtime_checkable
-class CountsChanges(Protocol):
-    """Optional: the engine knows of every change of the room, so a read need not be made again while there is none."""
-
-    @property
-    def changes(self) -> int:
-        """A number that has risen before anybody is answered whose act a read would show. It may rise without one."""
         ...

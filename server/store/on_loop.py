@@ -1,6 +1,6 @@
 """A store as an event loop uses it: with reads of the loop's own, and with the one writer. Engines build on it."""
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Hashable, Set
 from typing import Any, Protocol, TypeVar
 
 from teamroom.server.store.batches import BatchCommitter
@@ -24,6 +24,11 @@ class Reads(Protocol):
 
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
+        ...
+
+    @property
+    def version(self) -> Hashable:
+        """The version of a read that would begin now; None if it is not known."""
         ...
 
     async def close(self) -> None:
@@ -61,6 +66,11 @@ class CommittingStore:
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running."""
         self.reads.end_reads(members)
+
+    @property
+    def version(self) -> Hashable:
+        """The version of a read that would begin now; None if it is not known."""
+        return self.reads.version
 
     @property
     def is_writing(self) -> bool:
@@ -128,6 +138,11 @@ class AttachedStore:
     def end_reads(self, members: Set[int]) -> None:
         """End the reads of these members that are running on this loop."""
         self.reads.end_reads(members)
+
+    @property
+    def version(self) -> Hashable:
+        """The version of a read that would begin now; None if it is not known."""
+        return self.reads.version
 
     @property
     def is_writing(self) -> bool:

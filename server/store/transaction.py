@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -127,8 +127,10 @@ class Head:
 class Reading:
     """A read snapshot. It runs statements by name, and changes nothing."""
 
-    def __init__(self, connection: Connection, context: Context) -> None:
+    def __init__(self, connection: Connection, context: Context, version: Hashable = None) -> None:
         self._connection = connection
+        self.version = version
+        """Which state of the database this sees: two of one store with equal versions see the same. None: not known."""
         self._statements = context.statements
         self._context = context
         self.settings: FixedSettings = context.settings
@@ -355,6 +357,7 @@ class Writing(Reading):
         self, connection: Connection, context: Context, head: Head, lift_limit: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__(connection, context)
+        self._defer: Callable[[str, Mapping[str, Any]], object] = getattr(connection, "defer", connection.execute)
         self.lift_limit = lift_limit
         """Lets this act read as much as it needs: a stop is never refused for its size."""
         self.entropy = context.entropy
@@ -403,14 +406,26 @@ class Writing(Reading):
         """State the topics that changed; their followers get a push after the commit."""
         self.effects.changed.update(topics)
 
-    def run(self, name: str, /, **parameters: Any) -> int:
-        """Run a statement that changes rows; returns how many. Logged rows are noted first, as they are before."""
+    def run(self, name: str, /, **parameters: Any) -> None:
+        """Run a statement that changes rows. Logged rows are noted first, as they are before.
+
+        An engine across a network may send it with the next one, which then raises its error. The act raises it at
+        the latest when it ends.
+        """
+        self._defer(self._noted(name, parameters), parameters)
+
+    def run_counted(self, name: str, /, **parameters: Any) -> int:
+        """The same at once; returns how many rows were changed."""
+        return self._connection.execute(self._noted(name, parameters), parameters).rowcount
+
+    def _noted(self, name: str, parameters: Mapping[str, Any]) -> str:
+        """The text of a statement, once what it changes is noted."""
         sql = self._statements[name]
         if self.write_newest is not None and looks_at_log(sql):
             self.write_newest(self)
         if (change := change_of(sql)) is not None and name not in NEW_EPOCH:
             self._note(change, parameters)
-        return self._connection.execute(sql, parameters).rowcount
+        return sql
 
     def _select(self, name: str, parameters: Mapping[str, Any]) -> Cursor:
         if self.write_newest is not None and looks_at_log(self._statements[name]):

@@ -1,13 +1,20 @@
 """Calls with one token that wait together share the look-up of its member, and none gets an older answer (CTL9)."""
 
 import asyncio
-from collections.abc import Callable
+import itertools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import anyio.lowlevel
 import pytest
 
-from teamroom.server.door.identities import Identities
+from teamroom.server.door.identities import TOKENS_AT_ONCE, Identities
+from teamroom.server.identity import token_hash
 from teamroom.server.store.engine import BusyError
 from tests.support.promises import promise
 
@@ -23,6 +30,7 @@ class Line:
         self.waiting: list[asyncio.Future[None]] = []
         self.ran = 0
         self.row: Any = "the row"
+        self.unknown: set[str] = set()
 
     async def look_up(self, work: Callable[[Any], Any]) -> Any:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -35,6 +43,10 @@ class Line:
     def one(self, kind: Any, name: str, **parameters: Any) -> Any:
         self.ran += 1
         return self.row
+
+    def all(self, kind: Any, name: str, **parameters: Any) -> list[Any]:
+        self.ran += 1
+        return [SimpleNamespace(hash=hash_) for hash_ in json.loads(parameters["hashes"]) if hash_ not in self.unknown]
 
     async def until_waiting(self, count: int) -> None:
         while len(self.waiting) < count:
@@ -61,12 +73,76 @@ async def begun(*calls: Any) -> list["asyncio.Task[Any]"]:
 
 async def test_calls_with_one_token_take_one_place_in_the_line(line: Line, identities: Identities) -> None:
     many = await begun(*(identities.find(TOKEN) for _ in range(60)))
-    (other,) = await begun(identities.find(OTHER))
+    others = await begun(*(identities.find(f"{OTHER}{number}") for number in range(TOKENS_AT_ONCE)))
+    more = await begun(*(identities.find(TOKEN) for _ in range(60)))
     assert len(line.waiting) == 2
     for turn in line.waiting:
         turn.set_result(None)
-    assert await asyncio.gather(*many, other) == ["the row"] * 61
+    found = {one.hash for one in await asyncio.gather(*many, *more)}
+    assert found == {token_hash(TOKEN)}
+    assert [one if one == "the row" else one.hash for one in await asyncio.gather(*others)] == [
+        *(token_hash(f"{OTHER}{number}") for number in range(TOKENS_AT_ONCE - 1)),
+        "the row",
+    ], "the last one has a look-up of its own"
     assert line.ran == 2
+
+
+async def test_calls_with_other_tokens_share_the_way_to_the_database(line: Line, identities: Identities) -> None:
+    calls = await begun(*(identities.find(token) for token in (TOKEN, OTHER, "tr_unknown")))
+    line.unknown = {token_hash("tr_unknown")}
+    line.waiting[0].set_result(None)
+    one, other, nobody = await asyncio.gather(*calls)
+    assert (one.hash, other.hash, nobody) == (token_hash(TOKEN), token_hash(OTHER), None)
+    assert line.ran == 1
+
+
+class Threads:
+    """A store whose look-ups run on threads, and whose tokens are written all the time."""
+
+    def __init__(self) -> None:
+        self.threads = ThreadPoolExecutor(2)
+        self.written = itertools.count()
+        self.newest = 0
+
+    async def look_up(self, work: Callable[[Any], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, work, self)
+
+    def row(self, hash_: str) -> Any:
+        self.newest = written = next(self.written)
+        time.sleep(0.0001)  # the event loop goes on meanwhile
+        return SimpleNamespace(hash=hash_, written=written)
+
+    def one(self, kind: Any, name: str, **parameters: Any) -> Any:
+        return self.row(parameters["hash"])
+
+    def all(self, kind: Any, name: str, **parameters: Any) -> list[Any]:
+        return [self.row(hash_) for hash_ in json.loads(parameters["hashes"])]
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads that let each other go on every few steps."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+async def test_no_call_gets_what_was_read_before_it_came_wherever_a_look_up_begins() -> None:
+    store: Any = Threads()
+    identities = Identities(store)
+
+    async def call(number: int) -> None:
+        for turn in range(20):
+            token = f"{TOKEN}{(number + turn) % 40}"
+            newest = store.newest
+            found: Any = await identities.find(token)
+            assert found.hash == token_hash(token)
+            assert found.written >= newest
+
+    await asyncio.gather(*map(call, range(60)))
+    store.threads.shutdown()
 
 
 async def test_a_call_that_comes_after_a_look_up_began_sees_what_is_written_meanwhile(

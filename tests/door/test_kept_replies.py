@@ -1,21 +1,29 @@
 """Replies that every caller gets are made once for each change: it shows at once, and a stop binds at once."""
 
 import asyncio
+import contextlib
 import gc
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from teamroom.server.acts.act import Read
-from teamroom.server.door.kept import KEPT_SECONDS, KeptReplies
+from teamroom.server.acts.members.roster import WHO
+from teamroom.server.door.kept import KEPT_REPLIES, KEPT_SECONDS, KeptReplies
 from teamroom.server.http.answers import SharedResult
+from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, connect_writer, snapshot
+from teamroom.server.store.rows.members import Principal
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
-from tests.support.engines import POSTGRES
+from tests.support.engines import ENGINES, POSTGRES, Engine
+from tests.support.postgres import address_of
 from tests.support.promises import promise
 from tests.support.rooms import RunningRoom, StillTime, running_room
 
@@ -24,10 +32,13 @@ pytestmark = promise("CTL2")
 SHARED = sorted(name for name, tool in TOOLS.items() if isinstance(tool.does, Read) and tool.does.is_shared)
 
 
-@pytest.fixture
-async def still(tmp_path: Path) -> AsyncIterator[RunningRoom]:
-    async with running_room(tmp_path / "room", time=StillTime()) as room:
+@pytest.fixture(params=[pytest.param(engine, marks=engine.marks, id=str(engine)) for engine in ENGINES])
+async def still(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[RunningRoom]:
+    engine: Engine = request.param
+    engine.require()
+    async with running_room(tmp_path / "room", time=StillTime(), choose_engine=engine.choose) as room:
         yield room
+    engine.clean_up()
 
 
 @pytest.fixture
@@ -80,6 +91,16 @@ async def test_a_stopped_member_gets_no_kept_reply(still: RunningRoom, tool: str
     with pytest.raises(Exception, match="killed"):
         await ann(tool)
     assert not (await bob.said(tool))[2]
+
+
+@pytest.mark.parametrize("tool", SHARED)
+async def test_a_paused_member_among_others_that_ask_at_once_gets_no_kept_reply(still: RunningRoom, tool: str) -> None:
+    names = [f"bot-{number}" for number in range(6)]
+    bots = await still.enroll(*names)
+    await (await still.owner())("pause", target=names[2], reason="test")
+    for _ in range(3):
+        said = await asyncio.gather(*(bot.said(tool) for bot in bots))
+        assert [refused for _, _, refused in said] == [name == names[2] for name in names]
 
 
 async def test_a_pause_of_another_shows_at_once_and_its_end_too(still: RunningRoom) -> None:
@@ -138,20 +159,7 @@ def results() -> int:
     return sum(isinstance(found, SharedResult) for found in gc.get_objects())
 
 
-@pytest.mark.postgres
-async def test_a_room_whose_replies_are_not_kept_keeps_no_results_of_them(tmp_path: Path) -> None:
-    POSTGRES.require()
-    async with running_room(tmp_path / "room", choose_engine=POSTGRES.choose) as room:
-        (ann,) = await room.enroll("ann")
-        before = results()
-        for _ in range(5):
-            await ann("who")
-        assert results() <= before + 1, "the last one may be on its way"
-    POSTGRES.clean_up()
-
-
 async def test_the_result_of_a_reply_that_is_kept_is_kept_with_it(still: RunningRoom) -> None:
-    """The twin."""
     ann, bob = await still.enroll("ann", "bob")
     before = results()
     for name in ("ann", "bob", "olga"):
@@ -166,8 +174,8 @@ async def test_the_result_of_a_reply_that_is_kept_is_kept_with_it(still: Running
 async def test_replies_that_outlive_a_change_would_be_found(
     still: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The twin: with a count of changes that never rises, a message does not show."""
-    monkeypatch.setattr(KeptReplies, "changes", 1)
+    """The twin: if all snapshots seem to see the same, a message does not show."""
+    monkeypatch.setattr(Reading, "version", property(lambda self: 1, lambda self, found: None), raising=False)
     ann, bob = await still.enroll("ann", "bob")
     await bob("read_messages", limit=1)
     await bob("read_messages", limit=1)
@@ -175,36 +183,130 @@ async def test_replies_that_outlive_a_change_would_be_found(
     assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]
 
 
-class Overtaken(int):
-    """A number of changes whose thread stops where it compares it, until another thread has kept a newer reply."""
+class NoStore:
+    """A store that nobody asks."""
 
-    meanwhile: Callable[[], object]
-
-    def __ne__(self, other: object) -> bool:
-        found = int.__ne__(self, other)
-        self.meanwhile()
-        return found
-
-    __hash__ = int.__hash__
+    async def read(self, *asked: Any, **named: Any) -> None:
+        raise AssertionError
 
 
-def test_a_thread_that_is_overtaken_keeps_nothing_for_the_newer_state() -> None:
+NO_STORE: Any = NoStore()
+
+
+def reading(version: Hashable) -> Reading:
+    """A snapshot that sees a version of the room."""
+    connection: Any = None
+    return Reading(connection, Context({}, Settings(), secrets.token_bytes, lambda: 0.0), version)
+
+
+def test_each_snapshot_gets_what_one_of_its_own_version_found() -> None:
+    """Readers on threads keep and find replies in any order, and an older snapshot may be the last."""
+    kept, key = KeptReplies(NO_STORE, lambda: 0.0), ("who", "{}")
+    kept.keep(key, WHO, reading(6), "of 6")
+    kept.keep(key, WHO, reading(5), "of 5")
+    assert kept.find(key, reading(6)) is None
+    assert kept.find(key, reading(5)) == "of 5"
+
+
+def test_a_snapshot_of_an_unknown_version_keeps_and_gets_nothing() -> None:
+    kept, key = KeptReplies(NO_STORE, lambda: 0.0), ("who", "{}")
+    kept.keep(key, WHO, reading(None), "a reply")
+    assert kept.find(key, reading(None)) is None
+
+
+def test_a_bounded_number_of_replies_is_kept_the_newest() -> None:
+    kept = KeptReplies(NO_STORE, lambda: 0.0)
+    for number in range(KEPT_REPLIES + 1):
+        kept.keep(("who", str(number)), WHO, reading(1), number)
+    assert kept.find(("who", "0"), reading(1)) is None
+    assert [kept.find(("who", str(n)), reading(1)) for n in (1, KEPT_REPLIES)] == [1, KEPT_REPLIES]
+
+
+ROW: dict[str, Any] = {
+    **dict.fromkeys(Principal._fields, None),
+    **dict.fromkeys(("own_state", "owner_state", "room_state"), "active"),
+    "name": "ann",
+    "kind": "agent",
+    "role": "member",
+    "member": 1,
+    "owner": 2,
+    "mode": "live",
+    "last_call_at": 0.0,
+}
+
+
+def permitting(tokens: set[str], version: Hashable) -> Reading:
+    """A snapshot that knows these tokens."""
+    tx: Any = reading(version)
+    tx.one = lambda kind, name, token: Principal(**{**ROW, "token": token}) if token in tokens else None
+    return tx
+
+
+def caller_with(token: str) -> Caller:
+    return Caller(token, "", 1, "ann", "agent", "member", 2, "olga")
+
+
+async def test_calls_that_wait_for_a_snapshot_share_it_and_each_is_permitted_in_it() -> None:
     class Store:
-        changes = 5
+        """One whose snapshots begin when they are told to, and which knows their version only then."""
 
-    store = Store()
-    kept, tx = KeptReplies(store), Reading(None, Context({}, Settings(), secrets.token_bytes))  # type: ignore[arg-type]
-    slow, quick = ("who", "slow"), ("who", "quick")
-    kept.keep(quick, 5, tx, "of 5")
-    overtaken = Overtaken(5)
+        version = None
+        snapshots = 0
 
-    def meanwhile() -> None:
-        store.changes = 6
-        kept.keep(quick, 6, tx, "of 6")
+        def __init__(self) -> None:
+            self.begun = asyncio.Event()
 
-    overtaken.meanwhile = meanwhile
-    kept.keep(slow, overtaken, tx, "of 5")
-    assert kept.find(slow) is None
-    found = kept.find(quick)
-    assert found is not None
-    assert found.reply == "of 6"
+        async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+            await self.begun.wait()
+            self.snapshots += 1
+            return work(permitting({"token-1", "token-2"}, 6))
+
+    store: Any = Store()
+    kept, key = KeptReplies(store, lambda: 0.0), ("who", "{}")
+    assert await kept.ask(caller_with("token-1"), key) is None, "nothing is kept"
+    kept.keep(key, WHO, reading(6), "of 6")
+    asked = [asyncio.ensure_future(kept.ask(caller_with(f"token-{number}"), key)) for number in (1, 2, 3)]
+    await asyncio.sleep(0)
+    store.begun.set()
+    assert [answer and answer.reply for answer in await asyncio.gather(*asked)] == ["of 6", "of 6", None]
+    assert store.snapshots == 1
+
+
+@pytest.mark.postgres
+async def test_what_another_server_writes_shows_at_once(tmp_path: Path) -> None:
+    POSTGRES.require()
+    async with running_room(tmp_path / "room", time=StillTime(), choose_engine=POSTGRES.choose) as room:
+        (ann,) = await room.enroll("ann")
+        await ann("post_message", text="to change")
+        for number in range(3):
+            await ann("read_messages", limit=1)
+            await ann("read_messages", limit=1)
+            POSTGRES.change(tmp_path / "room", f"update message set text = 'changed {number}'")
+            (shown,) = (await ann("read_messages", limit=1))["messages"]
+            assert shown["text"] == f"changed {number}"
+    POSTGRES.clean_up()
+
+
+@pytest.mark.postgres
+def test_snapshots_have_the_same_version_only_if_they_see_the_same(tmp_path: Path) -> None:
+    POSTGRES.require()
+    address = Address.parse(address_of(tmp_path))
+
+    def version() -> Hashable:
+        with snapshot(reader) as found:
+            return found
+
+    with (
+        contextlib.closing(connect_writer(address, 10)) as writer,
+        contextlib.closing(connect_reader(address, 10)) as reader,
+    ):
+        writer.script("create table seen (number integer)")
+        first = version()
+        assert version() == first
+        writer.script("begin; insert into seen values (1)")
+        writer.script("commit")
+        second = version()
+        assert second != first
+        connect_reader(address, 10).close()
+        assert version() != second, "a new connection may be one to a database that recovered from a crash"
+    POSTGRES.clean_up()

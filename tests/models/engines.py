@@ -172,7 +172,7 @@ class StoreWithoutThreads(SqliteStore):
 
     def __init__(self, folder: Path, context: Context, carry_out: CarryOut) -> None:
         super().__init__(folder, context, carry_out, make_writer=WriterOfFiles)
-        self.reads.readers = NoReaders(context)
+        self.reads.readers = NoReaders(context, lambda: self.committer.changes)
 
     @property
     def connection(self) -> Any:
@@ -270,8 +270,8 @@ class PostgresWithoutThreads(PostgresStore):
 
     async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
         assert self._reader is not None
-        with snapshot(self._reader):
-            return work(Reading(self._reader, self.context))
+        with snapshot(self._reader) as version:
+            return work(Reading(self._reader, self.context, version))
 
     async def look_up(self, work: Callable[[Reading], Any]) -> Any:
         assert self._reader is not None

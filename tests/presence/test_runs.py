@@ -275,9 +275,9 @@ async def test_a_report_writes_no_more_than_a_heartbeat_without_one(room: Runnin
     written: list[str] = []
     write = Writing.run
 
-    def noted(tx: Writing, name: str, /, **parameters: Any) -> int:
+    def noted(tx: Writing, name: str, /, **parameters: Any) -> None:
         written.append(name)
-        return write(tx, name, **parameters)
+        write(tx, name, **parameters)
 
     with patch.object(Writing, "run", noted):
         await hears(member, 10)

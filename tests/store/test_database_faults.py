@@ -93,17 +93,17 @@ class Impatient(Committer):
 
 
 SILENT = """
-select case when (select text from message where seq = (select max(seq) from log)) = 'silence' then pg_sleep(8) end;
-commit
+select pg_notify(:channel, :payload),
+    case when (select text from message where seq = (select max(seq) from log)) = 'silence' then pg_sleep(8) end
 """
-"""A commit that the server does not answer for a while, if the message with this text is the newest entry."""
+"""What is sent with a commit, which is not answered for a while if the message with this text is the newest entry."""
 
 
 def silent_engine(address: str, make_committer: type[Committer] = Impatient) -> Any:
     """The engine of a room whose commit is not answered for eight seconds if its newest entry is "silence"."""
 
     def choose(folder: Path, make_context: Any, carry_out: Any) -> PostgresStore:
-        context = make_context({**postgres_statements(), "commit": SILENT})
+        context = make_context({**postgres_statements(), "notify": SILENT})
         context = replace(context, settings=context.settings.model_copy(update={"batch_seconds": BOUND_SECONDS}))
         return PostgresStore(Address.parse(address), context, carry_out, make_committer)
 
@@ -252,13 +252,15 @@ class LostInCommit(Committer):
         """Lose the connection after everything was sent but the commit itself."""
         if self.is_to_be_lost:
             self.is_to_be_lost = False
-            session, script = self.session, self.session.script
+            session, execute = self.session, self.session.execute
 
-            def lost(sql: str) -> Any:
-                session.close()
-                return script(sql)
+            def lost(sql: str, parameters: Any) -> Any:
+                if sql == postgres_statements()["commit"]:
+                    session.settle()
+                    session.close()
+                return execute(sql, parameters)
 
-            session.script = lost  # type: ignore[method-assign]
+            session.execute = lost  # type: ignore[method-assign]
         super().commit(batch, opened, head)
 
 

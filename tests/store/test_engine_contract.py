@@ -281,6 +281,15 @@ async def test_an_act_that_raises_in_a_batch_does_not_affect_other_acts(bench: B
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
+async def test_an_act_that_raises_before_its_first_statement_undoes_nothing_of_other_acts(bench: Bench) -> None:
+    def bug(tx: Writing) -> None:
+        raise ZeroDivisionError
+
+    outcomes = await bench.batch(bug, bench.entry("first"), bug, bug, bench.entry("last"), bug)
+    assert [outcomes[1], outcomes[4]] == [3, 4]
+    assert bench.logged() == bench.woken() == ["first", "last"]
+
+
 async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_acts(bench: Bench) -> None:
     def orphan(tx: Writing) -> None:
         bench.entry("orphan")(tx)

@@ -194,7 +194,7 @@ async def test_a_store_that_closes_while_a_reader_opens_waits_for_its_thread(tmp
         return sqlite3.connect(tmp_path / "room.db", check_same_thread=False)
 
     before = set(threading.enumerate())
-    readers = Readers(Context(sqlite_statements(), Settings(), secrets.token_bytes))
+    readers = Readers(Context(sqlite_statements(), Settings(), secrets.token_bytes), lambda: 0)
     opening = asyncio.ensure_future(readers.open(connect))
     await asyncio.to_thread(asked.wait, BOUND_SECONDS)
     (thread,) = {found for found in set(threading.enumerate()) - before if "connection" in found.name}

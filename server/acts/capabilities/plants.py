@@ -150,7 +150,7 @@ def _end_proofs(tx: Writing, capability: str) -> None:
 
 
 def _remove(tx: Writing, caller: Caller, capability: str) -> Planted:
-    if tx.run("remove_plant", capability=capability) == 0:
+    if tx.run_counted("remove_plant", capability=capability) == 0:
         raise not_found("plant", capability, "Read teamroom://plants to see what is planted.")
     tx.changed(topics.PLANTS, topics.ROSTER)
     _end_proofs(tx, capability)

@@ -70,7 +70,7 @@ def _every(tx: Writing, name: str) -> list[Named]:
 
 def _mark_chat_tokens(tx: Writing) -> None:
     """Tokens that an earlier release issued with the label `chat` are of that kind."""
-    marked = tx.run("mark_chat_tokens") if tx.value(int, "has_chat_labels") is not None else 0
+    marked = tx.run_counted("mark_chat_tokens") if tx.value(int, "has_chat_labels") is not None else 0
     if marked:
         tokens = f"{marked} token{'s' if marked != 1 else ''}"
         summary = f"{tokens} with the label {CHAT} can only be used with confirmations from now on"

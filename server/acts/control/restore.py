@@ -89,7 +89,7 @@ def stop_again(tx: Writing, stops: Journal) -> list[str]:
     First, members get the names that the journal knows them by.
     """
     renamed = [line for name in dict.fromkeys(stops.names.values()) if (line := _rename_again(tx, stops, name))]
-    ended = sum(tx.run("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
+    ended = sum(tx.run_counted("revoke_by_id", id=token, now=tx.now) for token in sorted(stops.tokens))
     tx.run("watch_tokens_of_all", now=tx.now)
     stopped = [line for stop in stops.stops.values() if (line := _stop_again(tx, stop)) is not None]
     if ended:
@@ -118,7 +118,7 @@ def _rename_again(tx: Writing, stops: Journal, name: str) -> str | None:
 
 def revoke_everything(tx: Writing) -> int:
     """End every token, because the room's key did not sign the backup; returns how many ended."""
-    ended = tx.run("revoke_every_token", now=tx.now)
+    ended = tx.run_counted("revoke_every_token", now=tx.now)
     summary = f"The backup was not signed with the room's key, so {ended} tokens were revoked"
     log.append(tx, ROOM_AUTHOR, act="revoke", subject="room", summary=summary)
     return ended

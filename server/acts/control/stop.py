@@ -25,7 +25,7 @@ def set_standing(
     reason: str,
 ) -> None:
     """Store the standing of a target. Raises RuntimeError if none is stored for it: a fault of ours."""
-    changed = tx.run(
+    changed = tx.run_counted(
         "set_standing",
         scope=level,
         target=target,

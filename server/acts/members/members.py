@@ -230,7 +230,7 @@ def end_replaced(tx: Writing, row: TokenRow) -> None:
 
     Until then, both are in force: the answer with the new one may have been lost, or may not be stored yet.
     """
-    if not tx.run("revoke_token", id=row.replaces, member=row.member, now=tx.now):
+    if not tx.run_counted("revoke_token", id=row.replaces, member=row.member, now=tx.now):
         return  # another call was first
     end_tokens(tx, [str(row.replaces)])
     log.append(

@@ -60,7 +60,7 @@ def recover(tx: Writing, held: str | None, name: str | None) -> Recovered:
 
 def end_recovered(tx: Writing, done: Recovered) -> None:
     """End the tokens that a recovered one replaces, now that the new one is in the folder."""
-    ended = [id_ for id_ in done.replaces if tx.run("revoke_token", id=id_, member=done.member, now=tx.now)]
+    ended = [id_ for id_ in done.replaces if tx.run_counted("revoke_token", id=id_, member=done.member, now=tx.now)]
     if not ended:
         return
     end_tokens(tx, ended)

@@ -196,11 +196,11 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
     verdict = find_presence(facts, tx.now, tx.settings)
     interval = interval_seconds(facts.mode, tx.settings) or tx.settings.live_interval_seconds
     expected, fault = forecast_of(tx, row, facts)
-    share = tx.only(UpheldShare, "upheld_share", member=row.id)
-    runtimes, is_doubled = show_runtimes(tx, row.id)
+    share = tx.only(UpheldShare, "upheld_share", member=row.id) if row.is_reviewed else UpheldShare(0, 0)
+    runtimes, is_doubled = show_runtimes(tx, row.id) if row.has_runtimes else ([], False)
     return MemberShown(
         name=row.name,
-        former=former_names(tx, row.id),
+        former=former_names(tx, row.id) if row.is_renamed else [],
         kind=row.kind,
         role=row.role,
         owner=row.owner_name,
@@ -223,9 +223,9 @@ def _member(tx: Reading, row: RosterRow) -> MemberShown:
         answers=expected.answers,
         wake_verified=not fault if _is_woken(row, facts) else None,
         supported=is_mode_supported(facts, tx.now, tx.settings),
-        capabilities=capabilities_of(tx, row.id),
-        authorizations=authorizations_of(tx, row.id, row.kind, row.owner),
-        rules=[show_rule(rule) for rule in rules_of(tx, row.id, row.kind, row.owner)],
+        capabilities=capabilities_of(tx, row.id) if row.has_capabilities else [],
+        authorizations=authorizations_of(tx, row.id, row.kind, row.owner) if row.has_authorisations else [],
+        rules=[show_rule(rule) for rule in rules_of(tx, row.id, row.kind, row.owner)] if row.has_rules else [],
         completions_reviewed=share.reviewed,
         completions_upheld=share.upheld,
     )

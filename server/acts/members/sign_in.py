@@ -152,7 +152,7 @@ def _make_room(tx: Writing, row: SignInRow) -> None:
 
 def end_session(tx: Writing, caller: Caller) -> None:
     """End the session of a browser, whatever the standing of its person."""
-    if not tx.run("revoke_token", id=caller.token_id, member=caller.member, now=tx.now):
+    if not tx.run_counted("revoke_token", id=caller.token_id, member=caller.member, now=tx.now):
         return  # it has ended already
     end_tokens(tx, [caller.token_id])
     watch_tokens(tx, caller.member)

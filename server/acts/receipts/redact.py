@@ -298,7 +298,7 @@ def _redact_page(
     if subject.startswith("@"):
         telling = tx.all(EntryRow, "reports_about", subject=subject, upto=upto, prompt=AT_PROMPT, limit=PAGE)
         return _redact_entries(tx, telling), len(telling) < PAGE
-    wakes = tx.run("take_wakes_about", subject=subject, taken=REDACTED, upto=upto, limit=PAGE)
+    wakes = tx.run_counted("take_wakes_about", subject=subject, taken=REDACTED, upto=upto, limit=PAGE)
     entries = tx.all(EntryRow, "entries_about", subject=subject, after=after, upto=upto, limit=PAGE)
     going = [entry for entry in entries if entry.act not in leaves]
     return _redact_entries(tx, going), wakes < PAGE and len(entries) < PAGE
@@ -323,7 +323,7 @@ def _redact_replies(tx: Writing, upto: float) -> bool:
     """Redact a page of the replies that were remembered up to a time; returns whether none is left."""
     is_over = True
     for act in SAID_AGAIN:
-        is_over &= tx.run("forget_replies", act=act, upto=upto, limit=PAGE) < PAGE
+        is_over &= tx.run_counted("forget_replies", act=act, upto=upto, limit=PAGE) < PAGE
     for act, fields in REPLIES.items():
         rows = tx.all(RememberedReply, "remembered_replies", act=act, upto=upto, taken=f"%{REDACTED}%", limit=PAGE)
         is_over &= len(rows) < PAGE
@@ -382,7 +382,7 @@ def _redact_finished(tx: Writing, entry: PageEntry) -> int | None:
     """Redact the task that this entry finished; returns its number, None if it is not the last entry about a task."""
     if (found := parse(entry.subject, "task")) is None:
         return None
-    is_last = tx.run("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED, requires=HIDDEN)
+    is_last = tx.run_counted("take_finished_task", id=found[1], seq=entry.seq, taken=REDACTED, requires=HIDDEN)
     if is_last:
         hide_origin(tx, found[1])
         tx.run("take_needs", task=found[1], taken=REDACTED)

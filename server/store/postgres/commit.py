@@ -50,6 +50,12 @@ Neither goes on once the database is found not to answer.
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
 
+BATCH_TIMES = 2
+"""How many times as long as on SQLite a commit collects acts, each of which waits for several answers of the database.
+
+An act that stops somebody does not wait for that: it joins the batch, which then ends.
+"""
+
 PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
 
@@ -73,13 +79,13 @@ class Committer(BatchCommitter):
 
     def __init__(self, address: Address, context: Context, news: News) -> None:
         super().__init__(context)
+        self._batch_seconds *= BATCH_TIMES
         self._address, self._news = address, news
         self._statements = context.statements
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
         self.is_cut_off: Callable[[], bool] = lambda: False
         """Whether the database was found not to answer; then no act waits for it."""
-        self._has_savepoint = False
         self._held_up: Exception | None = None
         """Why a transaction could not begin the last time, if that was because others held the head."""
         self._held_up_at = 0.0
@@ -168,7 +174,6 @@ class Committer(BatchCommitter):
             head = self._lock_head()
         self._follow(head)
         self._settle()
-        self._has_savepoint = False
         return head
 
     def _settle(self) -> None:
@@ -212,16 +217,20 @@ class Committer(BatchCommitter):
             self.committed = head.copy()
 
     def _begin_act(self) -> Session:
-        self.session.script(self._statements["next_savepoint" if self._has_savepoint else "savepoint"])
-        self._has_savepoint = True
+        self.session.defer(self._statements["release"], {})
+        self.session.defer(self._statements["savepoint"], {})
         self.session.begin()
         return self.session
+
+    def _settle_act(self) -> None:
+        self.session.settle()
 
     def _end_act(self) -> None:
         """The savepoint of the next act, or the commit, ends it."""
 
     def _undo(self, head: Head, before: Head) -> None:
-        self.session.script(self._statements["undo"])
+        if self._statements["savepoint"] not in self.session.drop_deferred():  # else it has done nothing yet
+            self.session.script(self._statements["undo"])
         head.restore(before)
 
     def commit(self, batch: list[Job], opened: Head, head: Head) -> None:
@@ -231,15 +240,17 @@ class Committer(BatchCommitter):
         if self._has_unindexed or any(job.effects is not None and BOARD in job.effects.changed for job in batch):
             self._index_tasks(head.tasks - opened.tasks)
         if head != opened:
-            self.session.execute(self._statements["save_head"], head.values())
+            self.session.defer(self._statements["save_head"], head.values())
         effects = [job.effects for job in batch if job.effects is not None]
         for member, spent in self.context.take_spent().items():
             self._spent[member] = self._spent.get(member, Spent(spent.share)).with_more(spent)
         if (message := self._news.message(opened.seq, head.seq, effects, self._spent)) is not None:
-            self.session.execute(self._statements["notify"], message)
+            self.session.defer(self._statements["notify"], message)
         try:
-            self.session.script(self._statements["commit"])
+            self.session.execute(self._statements["commit"], {})
         except psycopg.OperationalError as error:
+            if self.session.is_open and self.session.is_in_transaction:
+                raise  # what was deferred failed
             if not self._was_committed(opened, head, effects):
                 raise
             log.warning("the connection was lost in a commit, which took place: %s", error)
@@ -254,14 +265,14 @@ class Committer(BatchCommitter):
         """Write the words of the tasks that have new ones: those that this batch made, and some more."""
         bound = new + INDEXED_TASKS
         self._has_unindexed = self._index("unindexed_tasks", "index_tasks", limit=bound) == bound
-        self.session.execute(self._statements["note_indexed_tasks"], {"limit": bound})
+        self.session.defer(self._statements["note_indexed_tasks"], {"limit": bound})
 
     def _index(self, found: str, index: str, **bound: int) -> int:
         """Write the words of some texts, as one statement finds them and another stores them; returns how many."""
         rows = self.session.execute(self._statements[found], bound).fetchall()
         if rows:
             words = [(id_, as_vector(texts)) for id_, *texts in rows]
-            self.session.execute(self._statements[index], {"rows": json.dumps(words)})
+            self.session.defer(self._statements[index], {"rows": json.dumps(words)})
         return len(rows)
 
     def _was_committed(self, opened: Head, head: Head, effects: list[Effects]) -> bool:
@@ -291,6 +302,7 @@ class Committer(BatchCommitter):
     def _abandon(self) -> None:
         if self.session.is_open and self.session.is_in_transaction:
             try:
+                self.session.drop_deferred()
                 self.session.script(self._statements["rollback"])
             except psycopg.Error:
                 log.exception("the rollback failed")

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import capabilities
@@ -36,6 +36,17 @@ MIGRATION_TRIES = 20
 
 OPEN_SECONDS, AGAIN_SECONDS = 10, 2
 """How long a try to connect takes at most: when a room opens, and when a connection was lost."""
+
+
+class Version(NamedTuple):
+    """What a snapshot sees: the transactions that have ended, as PostgreSQL writes them.
+
+    A database that recovers from a crash can give numbers of transactions again that had changed nothing durable. All
+    connections have ended then: `newest` is the newest connection of this process before the snapshot was taken.
+    """
+
+    newest: int
+    ended: str
 
 
 def connect_writer(
@@ -112,13 +123,13 @@ def _connect(address: Address, budget: float, seconds: int, *set_up: str) -> Ses
 
 
 @contextmanager
-def snapshot(session: Session) -> Iterator[Session]:
-    """Let a block read one snapshot of the database, and no more than the session's budget."""
-    run = postgres_statements()
-    session.script(run["begin_read"])
+def snapshot(session: Session) -> Iterator[Version]:
+    """Let a block read one snapshot of the database, and no more than the session's budget; yields its version."""
+    run, newest = postgres_statements(), Session.newest
+    row = session.script(run["begin_read"]).fetchone()
     session.begin()
     try:
-        yield session
+        yield Version(newest, "" if row is None else row[0])
     finally:
         session.end()
         if session.is_open:

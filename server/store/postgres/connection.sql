@@ -21,6 +21,7 @@ set default_transaction_isolation to 'repeatable read'
 -- does every statement of the acts that follow.
 begin isolation level read committed read write;
 select id from head where id = 1 for update;
+savepoint act;
 select epoch, seq, hash, members, messages, tasks, offers, room_at, ahead,
     (select since from recording where recording.id = 1) as recording_since,
     cast(extract(epoch from clock_timestamp()) as double precision) as wall
@@ -28,14 +29,16 @@ from head
 where id = 1
 
 -- name: begin_read
-begin
+-- What it returns names the snapshot: two with the same text see the same.
+begin;
+select cast(pg_current_snapshot() as text) as ended
 
 -- name: savepoint
 savepoint act
 
--- name: next_savepoint
-release savepoint act;
-savepoint act
+-- name: release
+-- The act before it is whole.
+release savepoint act
 
 -- name: undo
 rollback to savepoint act

@@ -13,7 +13,7 @@ connection that was lost is opened again by the next read that needs it, so read
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -177,10 +177,10 @@ class Pool:
         try:
             session = self._opened(session)
             running.use(session)
-            with snapshot(session) if is_snapshot else _without_snapshot(session):
+            with snapshot(session) if is_snapshot else _without_snapshot(session) as version:
                 if running.ended is not None:
                     raise running.ended
-                return work(Reading(session, self._context)), session
+                return work(Reading(session, self._context, version)), session
         except Exception as error:
             raise _FailedError(error, session if session is not None and session.is_open else None) from error
         finally:
@@ -206,10 +206,10 @@ class _FailedError(Exception):
 
 
 @contextlib.contextmanager
-def _without_snapshot(session: Session) -> Any:
+def _without_snapshot(session: Session) -> Iterator[None]:
     session.begin()
     try:
-        yield session
+        yield
     finally:
         session.end()
 
@@ -254,6 +254,10 @@ class Reads:
         error = ReadEndedError("its member was stopped")
         for pool in (self._small, self._large):
             pool.end(lambda running: running.member in members, error)
+
+    @property
+    def version(self) -> None:
+        """Not known: only a snapshot tells which one it is, as other servers change the room too."""
 
     def abandon(self) -> None:
         """Give up the connections that are in use: the database does not answer."""

@@ -1,15 +1,19 @@
 """One connection to PostgreSQL as transactions use it: each statement is prepared once, and no wait is endless.
 
+A statement whose outcome nobody needs at once is deferred: it is sent with the next one, in one round trip (libpq's
+pipeline mode). If it fails, that one does not run and raises the error.
+
 The wait for an answer is cut into slices. Between two of them, the session looks whether its SELECTs have used up their
 time, or somebody ended the read; then it asks the server to cancel the statement, and goes on waiting for its end.
 """
 
 import contextlib
+import itertools
 import math
 import select
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NoReturn
 
 import psycopg
 from psycopg import pq
@@ -25,6 +29,9 @@ SLICE_SECONDS = 0.05
 
 CANCEL_SECONDS = 0.5
 """How long one try to cancel a statement may take, which needs a connection of its own."""
+
+MOST_DEFERRED = 32
+"""How many statements are deferred at most."""
 
 ENDED_SECONDS = 2.0
 """A statement that is to be ended and has not ended after this long shows that its connection is lost."""
@@ -90,7 +97,12 @@ class Rows:
 class Session:
     """A connection as a transaction uses it. Its SELECTs share a budget of seconds from `begin` to `end`."""
 
+    newest: ClassVar[int] = 0
+    """The number of the connection that this process opened last."""
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
     def __init__(self, connection: psycopg.Connection[Any], budget: float) -> None:
+        Session.newest = next(Session._numbers)
         self.connection = connection
         self._pgconn = connection.pgconn
         self._budget, self._left = budget, math.inf
@@ -101,11 +113,14 @@ class Session:
         self.is_given_up = False
         """Whether somebody found that the server does not answer. Another thread may set it."""
         self._prepared: dict[str, bytes] = {}
+        self._deferred: list[tuple[str, bytes, list[bytes | None]]] = []
+        """The statements that are sent with the next one: the text, the name and the values of each."""
         self._readable, self._writable = select.poll(), select.poll()
         self._readable.register(self._pgconn.socket, select.POLLIN)
         self._writable.register(self._pgconn.socket, select.POLLIN | select.POLLOUT)
         connection.adapters.register_loader("bool", Flag)
         connection.adapters.register_loader("numeric", Number)
+        self._transformer = Transformer.from_context(connection)
 
     @property
     def is_open(self) -> bool:
@@ -148,16 +163,39 @@ class Session:
         began = time.monotonic()
         try:
             name = self._prepared.get(sql) or self._prepare(sql, translated.text)
+            end = began + self._left if is_read else math.inf
+            if self._deferred:
+                return self._together((sql, name, values), end)
             self._pgconn.send_query_prepared(name, values)
-            return self._rows(began + self._left if is_read else math.inf)
+            return self._rows(self._outcome(end))
         finally:
             if is_read:
                 self._left -= time.monotonic() - began
 
+    def defer(self, sql: str, parameters: Mapping[str, Any], /) -> None:
+        """Run one statement with the next one, which raises its error, or in `settle`. Raises psycopg.Error."""
+        translated = translate(sql)
+        values = translated.encoded(parameters)
+        if len(self._deferred) >= MOST_DEFERRED:
+            self.settle()
+        self._deferred.append((sql, self._prepared.get(sql) or self._prepare(sql, translated.text), values))
+
+    def settle(self) -> None:
+        """Run what was deferred, if anything was. Raises psycopg.Error."""
+        if self._deferred:
+            self._together(self._deferred.pop(), math.inf)
+
+    def drop_deferred(self) -> list[str]:
+        """Do not run what was deferred; returns the texts of these statements."""
+        dropped = [sql for sql, _, _ in self._deferred]
+        self._deferred.clear()
+        return dropped
+
     def script(self, sql: str) -> Rows:
         """Run statements without parameters in one round trip; returns what the last one found."""
+        self.settle()
         self._pgconn.send_query(sql.encode())
-        return self._rows(math.inf)
+        return self._rows(self._outcome(math.inf))
 
     def notified(self, seconds: float) -> list[str]:
         """Wait for messages of the channels that this listens to; returns what came. Raises psycopg.Error."""
@@ -185,13 +223,29 @@ class Session:
     def _prepare(self, sql: str, text: bytes) -> bytes:
         name = b"s%d" % len(self._prepared)
         self._pgconn.send_prepare(name, text)
-        self._rows(math.inf)
+        self._rows(self._outcome(math.inf))
         self._prepared[sql] = name
         return name
 
-    def _rows(self, end: float) -> Rows:
-        """Wait for the outcome, until `end` by the steady clock; then the statement is cancelled."""
-        result = self._wait(end)
+    def _together(self, last: tuple[str, bytes, list[bytes | None]], end: float) -> Rows:
+        """Run what was deferred, and then this statement, in one round trip."""
+        statements = [*self._deferred, last]
+        self._deferred.clear()
+        try:
+            self._pgconn.enter_pipeline_mode()
+            for _, name, values in statements:
+                self._pgconn.send_query_prepared(name, values)
+            self._pgconn.pipeline_sync()
+            result = self._outcome_of_all(end)
+            if self.is_open:
+                self._pgconn.exit_pipeline_mode()
+        except BaseException:
+            self.close()  # nobody knows which of them were sent
+            raise
+        return self._rows(result)
+
+    def _rows(self, result: pq.abc.PGresult) -> Rows:
+        """The rows of a result. Raises the error that it is."""
         if result.status == pq.ExecStatus.FATAL_ERROR:
             error = error_from_result(result)
             if error.sqlstate is None:  # libpq itself says it, because nobody answers any longer
@@ -199,11 +253,41 @@ class Session:
             if self.ended is not None and isinstance(error, psycopg.errors.QueryCanceled):
                 raise self.ended
             raise error
-        return Rows(result, Transformer.from_context(self.connection))
+        return Rows(result, self._transformer)
 
-    def _wait(self, end: float) -> pq.abc.PGresult:
-        """The last of a script's results, or the error that ended it. Raises OperationalError if it was lost."""
-        pgconn, last, is_cancelled = self._pgconn, None, False
+    def _outcome(self, end: float) -> pq.abc.PGresult:
+        """Wait for the last of a script's results, or the error that ended it. Raises OperationalError if it was lost.
+
+        After `end` by the steady clock, a statement is cancelled.
+        """
+        last = None
+        for result in self._results(end):
+            if result is None:
+                break
+            last = result
+        return last or self._lost()
+
+    def _outcome_of_all(self, end: float) -> pq.abc.PGresult:
+        """The same of several statements, each of which is followed by None: the last result, or the first error."""
+        last = error = None
+        for result in self._results(end):
+            if result is None:
+                if not self.is_open:
+                    break
+            elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+                break
+            elif result.status == pq.ExecStatus.FATAL_ERROR:
+                error = error or result
+            else:
+                last = result
+        return error or last or self._lost()
+
+    def _lost(self) -> NoReturn:
+        raise psycopg.OperationalError(f"the connection was lost: {self._pgconn.get_error_message()}")
+
+    def _results(self, end: float) -> Iterator[pq.abc.PGresult | None]:
+        """What libpq returns, as it comes. Without an end: the caller knows which is the last one."""
+        pgconn, is_cancelled = self._pgconn, False
         lost_at = self.patience + (time.monotonic() if math.isinf(end) else end)
         self._flush(lost_at)
         while True:
@@ -216,12 +300,7 @@ class Session:
                 if not is_cancelled and self._is_to_be_ended(left):
                     lost_at = min(lost_at, time.monotonic() + ENDED_SECONDS)
                     is_cancelled = self._cancel()
-            if (result := pgconn.get_result()) is None:
-                break
-            last = result
-        if last is None:
-            raise psycopg.OperationalError(f"the connection was lost: {pgconn.get_error_message()}")
-        return last
+            yield pgconn.get_result()
 
     def _flush(self, lost_at: float) -> None:
         """Send what was not sent yet."""

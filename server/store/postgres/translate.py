@@ -4,7 +4,7 @@ A parameter whose name ends in `__query` is another one, an expression of `rules
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +15,8 @@ from teamroom.server.store.postgres.words import as_query
 
 _MAKES_COLUMNS = re.compile(r"(create|alter)\s+table\b", re.IGNORECASE)
 _TEXT_COLUMN = re.compile(r"\b(\w+) text\b")
+QUERY = "__query"
+
 _PARAMETER = re.compile(r"'[^']*'|(?<!:):([a-z_]+)")
 
 
@@ -23,11 +25,16 @@ class Translated:
     """A statement with PostgreSQL's placeholders, and how the values of these are found."""
 
     text: bytes
-    values: tuple[Callable[[Mapping[str, Any]], Any], ...]
+    names: tuple[str, ...]
+    searches: frozenset[str]
+    """Those of the names that stand for another parameter as a `tsquery`."""
 
     def encoded(self, parameters: Mapping[str, Any]) -> list[bytes | None]:
         """The values of the placeholders. Raises KeyError, and DataError for what no text of PostgreSQL can hold."""
-        return [encode(value(parameters)) for value in self.values]
+        if self.searches:
+            sources = {name: name.removesuffix(QUERY) for name in self.searches}
+            parameters = {**parameters, **{name: as_query(parameters[source]) for name, source in sources.items()}}
+        return [encode(parameters[name]) for name in self.names]
 
 
 @cache
@@ -41,7 +48,7 @@ def translate(sql: str) -> Translated:
         return f"${names.setdefault(found[1], len(names) + 1)}"
 
     text = _PARAMETER.sub(place, sql)
-    return Translated(text.encode(), tuple(map(_value, names)))
+    return Translated(text.encode(), tuple(names), frozenset(name for name in names if name.endswith(QUERY)))
 
 
 def as_schema(sql: str) -> str:
@@ -53,17 +60,12 @@ def as_schema(sql: str) -> str:
 
 def encode(value: Any) -> bytes | None:
     """A value in PostgreSQL's text form. It has no type, so that each statement decides, as it does in SQLite."""
-    if value is None:
-        return None
     if isinstance(value, str):
         if "\0" in value:
             raise DataError("a text holds the character NUL")
         return value.encode()
+    if value is None:
+        return None
     if isinstance(value, bool):
         return b"1" if value else b"0"
     return repr(value).encode()
-
-
-def _value(name: str) -> Callable[[Mapping[str, Any]], Any]:
-    source, query, _ = name.partition("__query")
-    return (lambda parameters: as_query(parameters[source])) if query else (lambda parameters: parameters[name])

@@ -39,6 +39,13 @@ with recursive woke (sender, place) as (
 )
 -- use: senders_that_wait
 
+-- name: tokens_by_hashes
+-- The tokens with the hashes of a list, which is JSON.
+-- use: token_columns
+from json_array_elements_text(cast(:hashes as json)) as given (value)
+join token on token.hash = given.value
+-- use: token_joins
+
 -- name: needed_tasks
 -- The tasks of a list, which is JSON, and how many tasks depend on each, counted up to a number.
 -- use: tasks_with_dependents

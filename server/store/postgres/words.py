@@ -2,8 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 
 from teamroom.server.rules.search import index_words
 
@@ -28,51 +27,46 @@ def as_vector(fields: Sequence[str]) -> str:
     at = size = 0
     for text in fields:
         for word in _words(index_words(text)):
-            at = min(at + 1, LAST_PLACE)
+            at += 1
             found = places.get(word)
             if found is None:
                 size += len(word.encode()) + 16
                 if size > VECTOR_BYTES // 2:
                     continue
                 found = places[word] = []
-            if len(found) < PLACES and (not found or found[-1] != at):
-                found.append(at)
+            place = at if at < LAST_PLACE else LAST_PLACE
+            if len(found) < PLACES and (not found or found[-1] != place):
+                found.append(place)
         at += APART
-    return " ".join(f"{_quoted(word)}:{','.join(map(str, found))}" for word, found in places.items())
+    return " ".join([f"'{word}':{','.join(map(str, found))}" for word, found in places.items()])
 
 
 def as_query(expression: str) -> str:
     """An expression of `parse_search` in the text form of a `tsquery`."""
     terms = []
     for phrase, star in _PHRASE.findall(expression):
-        words = [_quoted(word) for word in _words(phrase)]
+        words = [f"'{word}'" for word in _words(phrase)]
         if words:
             terms.append("(" + " <-> ".join(words) + (":*" if star else "") + ")")
     return " & ".join(terms)
 
 
-def _words(text: str) -> Iterator[str]:
-    """The words of a text: runs of letters, digits and marks, without accents and in lower case."""
-    word: list[str] = []
-    for character in text:
-        folded = _folded(character)
-        if folded is not None:
-            word.append(folded)
-        elif word:
-            yield from _finished(word)
-            word = []
-    if word:
-        yield from _finished(word)
+def _words(text: str) -> list[str]:
+    """The words of a text: runs of letters, digits and marks, without accents and in lower case. None has a quote."""
+    words = text.translate(_FOLDED).split()
+    return [word for word in words if len(word) <= WORD_BYTES // 4 or len(word.encode()) <= WORD_BYTES]
 
 
-def _finished(word: list[str]) -> Iterator[str]:
-    found = "".join(word)
-    if found and len(found.encode()) <= WORD_BYTES:
-        yield found
+class _Folded(dict[int, str]):
+    """For `str.translate`: each character as words have it, found when it is first needed; a space between words."""
+
+    def __missing__(self, code: int) -> str:
+        folded = _fold(chr(code))
+        self[code] = found = " " if folded is None else folded
+        return found
 
 
-@cache
-def _folded(character: str) -> str | None:
+def _fold(character: str) -> str | None:
     """A character as words have it; "" for an accent, and None for one that separates words."""
     category = unicodedata.category(character)
     if category[0] not in "LNM" and category != "Co":
@@ -83,6 +77,9 @@ def _folded(character: str) -> str | None:
     return "" if category == "Mn" and _is_accent(character) else unicodedata.normalize("NFC", plain)
 
 
+_FOLDED = _Folded()
+
+
 def _is_latin_like(character: str) -> bool:
     """Whether accents on a letter do not make another word: Latin, Greek and Cyrillic letters."""
     return ord(character) < 0x530 or 0x1E00 <= ord(character) < 0x2000
@@ -90,7 +87,3 @@ def _is_latin_like(character: str) -> bool:
 
 def _is_accent(character: str) -> bool:
     return 0x300 <= ord(character) < 0x370
-
-
-def _quoted(word: str) -> str:
-    return "'" + word.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -71,6 +71,7 @@ class TokenRow(NamedTuple):
     reason: str | None
     by_name: str | None
     replaces: str | None
+    hash: str
 
 
 class MemberRow(NamedTuple):
@@ -177,6 +178,13 @@ class RosterRow(NamedTuple):
     phase: str | None
     tool: str | None
     phase_since: float | None
+    is_renamed: bool
+    has_runtimes: bool
+    has_capabilities: bool
+    has_authorisations: bool
+    """Whether there are any in the room, and so with the rules."""
+    has_rules: bool
+    is_reviewed: bool
 
 
 class SignInRow(NamedTuple):

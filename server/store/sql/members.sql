@@ -46,7 +46,7 @@ select
         limit 1
     ), 0) > :after as messages
 
--- name: token_by_hash
+-- part: token_columns
 -- `replaces`: the token whose holder replaced it with this one, and that is in force until this one is first used.
 select token.id as token, token.label as label, token.kind as token_kind, token.expires_at as expires_at,
     token.revoked_at as revoked_at,
@@ -56,12 +56,19 @@ select token.id as token, token.label as label, token.kind as token_kind, token.
         select older.id from token as older
         where older.id = token.issued_by and older.member = token.member and older.label = token.label
             and older.revoked_at is null and token.kind <> 'browser'
-    ) as replaces
-from token
+    ) as replaces,
+    token.hash as hash
+
+-- part: token_joins
 join member on member.id = token.member
 join member as owner on owner.id = member.owner
 left join standing as own on own.scope = 'member' and own.target = member.id
 left join member as setter on setter.id = own.by_member
+
+-- name: token_by_hash
+-- use: token_columns
+from token
+-- use: token_joins
 where token.hash = :hash
 
 -- name: token_hash
@@ -230,7 +237,14 @@ update member set mode = :mode where id = :member
     levels.room_until
 
 -- part: roster_facts
-    , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since
+-- What else the roster shows of a member, and of what kinds there may be more.
+    , harness.format as harness, harness.phase, harness.tool, harness.since as phase_since,
+    exists (select 1 from former_name where former_name.member = member.id) as is_renamed,
+    exists (select 1 from runtime where runtime.member = member.id) as has_runtimes,
+    exists (select 1 from capability where capability.member = member.id) as has_capabilities,
+    exists (select 1 from authorisation) as has_authorisations,
+    exists (select 1 from approval_rule) as has_rules,
+    exists (select 1 from share where share.member = member.id) as is_reviewed
 from member
 join member as owner on owner.id = member.owner
 left join member_presence as presence on presence.member = member.id

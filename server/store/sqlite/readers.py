@@ -69,6 +69,7 @@ class Reader(aiosqlite.Connection):
     """
 
     context: Context
+    changes: Callable[[], int]
     _stopped: asyncio.Future[None] | None = None
 
     def stop(self) -> asyncio.Future[None] | None:
@@ -91,10 +92,10 @@ class Reader(aiosqlite.Connection):
         return await self._execute(self._in_snapshot, work, running)  # type: ignore[no-untyped-call, no-any-return]
 
     def _in_snapshot(self, work: Callable[[Reading], T], running: RunningRead) -> T:
-        connection, statements = self._conn, self.context.statements
+        connection, statements, version = self._conn, self.context.statements, self.changes()
         try:
             connection.execute(statements["begin_read"])
-            return work(Reading(running, self.context))
+            return work(Reading(running, self.context, version))
         except sqlite3.Error as error:
             raise running.ended or error from error
         finally:
@@ -106,8 +107,8 @@ class Reader(aiosqlite.Connection):
 class Readers:
     """A fixed number of readers; a read waits for its member's turn, then for a free one."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, changes: Callable[[], int]) -> None:
+        self._context, self._changes = context, changes
         self._seconds = context.settings.read_seconds
         self._open: list[Reader] = []
         self._free: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
@@ -123,7 +124,7 @@ class Readers:
         """Open every connection."""
         for _ in range(self._context.settings.readers):
             reader = Reader(connect, iter_chunk_size=64)
-            reader.context = self._context
+            reader.context, reader.changes = self._context, self._changes
             self._open.append(reader)
             await reader
             self._free.put_nowait(reader)

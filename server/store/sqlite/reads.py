@@ -17,12 +17,19 @@ SMALL_READ_STEPS = 100_000
 
 
 class Reads:
-    """Runs the reads of one event loop. `note_failure` gets each error of SQLite, which may be damage."""
+    """Runs the reads of one event loop. `note_failure` gets each error of SQLite, which may be damage.
 
-    def __init__(self, context: Context, note_failure: Callable[[sqlite3.Error], None]) -> None:
+    `changes`: how many transactions have changed what reads find. It has risen before anybody is answered whose act
+    a read would show.
+    """
+
+    def __init__(
+        self, context: Context, note_failure: Callable[[sqlite3.Error], None], changes: Callable[[], int]
+    ) -> None:
         self._context = context
         self._note_failure = note_failure
-        self.readers = Readers(context)
+        self._changes = changes
+        self.readers = Readers(context, changes)
         self._direct: SteppedConnection | None = None
 
     async def open(self, connect: Callable[[], sqlite3.Connection]) -> None:
@@ -56,6 +63,11 @@ class Reads:
         """End the reads of these members that are running."""
         self.readers.end(members)
 
+    @property
+    def version(self) -> int:
+        """The version of a read that would begin now: the number of changes."""
+        return self._changes()
+
     async def close(self) -> None:
         """Close every connection, once the reads that are running have ended."""
         await self.readers.close()
@@ -64,21 +76,21 @@ class Reads:
             self._direct = None
 
     def _in_snapshot(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
-        statements = self._context.statements
+        statements, version = self._context.statements, self.version  # what it sees is no older
         try:
             connection.execute(statements["begin_read"], {})
             try:
-                return self._on_loop(connection, work)
+                return self._on_loop(connection, work, version)
             finally:
                 connection.execute(statements["rollback"], {})
         except sqlite3.Error as error:
             raise self._failed(error) from error
 
-    def _on_loop(self, connection: SteppedConnection, work: Callable[[Reading], T]) -> T:
+    def _on_loop(self, connection: SteppedConnection, work: Callable[[Reading], T], version: int | None = None) -> T:
         """Run a read on the event loop, with a budget of steps. Raises TooLargeError, StorageError."""
         connection.begin()
         try:
-            return work(Reading(connection, self._context))
+            return work(Reading(connection, self._context, version))
         except sqlite3.Error as error:
             if connection.has_ended(error):
                 raise TooLargeError(f"it takes more than {SMALL_READ_STEPS} steps of the database") from None

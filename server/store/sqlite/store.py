@@ -57,7 +57,7 @@ class SqliteStore(CommittingStore):
         self._reserve = Reserve(folder, context.settings.reserve_bytes)
         self.committer: Committer = make_committer(self.path, context, self._reserve)
         self.writer = make_writer(self.committer, context.settings, carry_out)
-        self.reads: Reads = Reads(context, self.committer.note_damage)
+        self.reads: Reads = Reads(context, self.committer.note_damage, self._changes)
         self._connect: Callable[[Path], sqlite3.Connection] = connect_reader
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
@@ -116,38 +116,23 @@ class SqliteStore(CommittingStore):
         except sqlite3.Error as error:
             raise as_storage_error(error) from error
 
-    async def attach(self) -> "AttachedSqliteStore":
+    async def attach(self) -> AttachedStore:
         """This store for the event loop of the caller."""
-        reads = Reads(self.context, self.committer.note_damage)
+        reads = Reads(self.context, self.committer.note_damage, self._changes)
         try:
             await reads.open(lambda: self._connect(self.path))
         except sqlite3.Error as error:
             await reads.close()
             raise as_storage_error(error) from error
-        return AttachedSqliteStore(self, reads)
+        return AttachedStore(self, reads)
 
-    @property
-    def changes(self) -> int:
-        """How many transactions have changed what reads find."""
+    def _changes(self) -> int:
         return self.committer.changes
 
     async def close(self) -> None:
         """Finish the acts that wait, and close the file."""
         self.writer.stop()
         await self.reads.close()
-
-
-class AttachedSqliteStore(AttachedStore):
-    """A store for another event loop, which knows of every change of the room too."""
-
-    def __init__(self, store: SqliteStore, reads: Reads) -> None:
-        super().__init__(store, reads)
-        self._committer = store.committer
-
-    @property
-    def changes(self) -> int:
-        """How many transactions have changed what reads find."""
-        return self._committer.changes
 
 
 def in_one_transaction(

@@ -40,6 +40,13 @@ with recursive woke (sender) as (
 )
 -- use: senders_that_wait
 
+-- name: tokens_by_hashes
+-- The tokens with the hashes of a list, which is JSON.
+-- use: token_columns
+from json_each(:hashes) as given
+cross join token on token.hash = given.value
+-- use: token_joins
+
 -- name: needed_tasks
 -- The tasks of a list, which is JSON, and how many tasks depend on each, counted up to a number.
 -- use: tasks_with_dependents
