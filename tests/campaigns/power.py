@@ -242,6 +242,11 @@ class Connection:
         """Whether a transaction is open."""
         return self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        """How many rows were changed."""
+        return self._connection.total_changes()
+
     def close(self) -> None:
         """Close, as far as there is power for it."""
         with contextlib.suppress(apsw.Error, PowerCutError):

@@ -79,6 +79,11 @@ class Watched:
         """Whether a transaction is open."""
         return self._connection.in_transaction
 
+    @property
+    def total_changes(self) -> int:
+        """How many rows were changed."""
+        return self._connection.total_changes
+
     def close(self) -> None:
         """Close, which is a checkpoint, too."""
         self._seen[0] = 2

@@ -376,12 +376,13 @@ async def test_an_act_that_stood_still_and_lost_its_transaction_runs_again_once(
             return len(runs)
 
         def is_ended() -> bool:
+            has_begun = bool(runs)  # first: a transaction that has not begun is not the one that was ended
             with psycopg.connect(address) as other:
                 found = other.execute(
                     "select count(*) from pg_stat_activity where datname = current_database() "
                     "and state = 'idle in transaction' and pid <> pg_backend_pid()"
                 ).fetchone()
-            return bool(runs) and found == (0,)
+            return has_begun and found == (0,)
 
         with logged():
             acting = asyncio.ensure_future(room.door.act_as_room(stands_still))

@@ -51,12 +51,15 @@ def unnoticed(statements: dict[str, str]) -> list[str]:
 
 
 def run_elsewhere(source: str, names: set[str]) -> Iterator[str]:
-    """Statements of these names that a source names outside `tx.run(…)`, which notes what they change."""
+    """Statements of these names that a source names outside the methods that note what they change."""
     tree = ast.parse(source)
     noted = {
         id(call.args[0])
         for call in ast.walk(tree)
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "run" and call.args
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("run", "run_counted")
+        and call.args
     }
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and node.value in names and id(node) not in noted:
