@@ -378,7 +378,7 @@ async def test_a_confirmation_whose_use_is_not_kept_would_kill_twice(
     room: RunningRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The twin: the same calls find a room that does not remember which answers it has used."""
-    monkeypatch.setattr(confirmations.Writing, "run", _forgetful(confirmations.Writing.run))
+    monkeypatch.setattr(confirmations.Writing, "run_counted", _forgetful(confirmations.Writing.run_counted))
     await room.enroll("bot")
     state = await ask_to_kill(room)
     await answer(room, state)
