@@ -78,7 +78,7 @@ def doctor(
 def _failed(found: str, remedy: str, checks: list[str]) -> Finding:
     """What kept some checks from being made."""
     first, *others = checks
-    more = f" For the same reason, these were not checked: {', '.join(others)}." if others else ""
+    more = f" For the same reason, these could not be checked: {', '.join(others)}." if others else ""
     return Finding("problem", first, f"{found}{more}", remedy)
 
 

@@ -21,10 +21,15 @@ from teamroom.server.store.transaction import Reading
 
 
 def settings_table(place: Place) -> dict[str, dict[str, Any]]:
-    """Return the settings in force with their origins; empty if they cannot be read."""
+    """Return the settings in force with their origins; empty if they cannot be read.
+
+    Those of a room that cannot be read are without its policy.
+    """
     try:
         settings, origins = _in_force(place)
-    except (SettingsError, Failure):
+    except Failure:
+        settings, origins = load_with_origins(place.folder, dict(place.environment))
+    except SettingsError:
         return {}
     values = settings.model_dump(mode="json")
     values |= {name: shown(name, getattr(settings, name)) for name in ("notify", "database")}
@@ -33,13 +38,16 @@ def settings_table(place: Place) -> dict[str, dict[str, Any]]:
 
 def check_settings(place: Place) -> Iterator[Finding]:
     """Check that the settings and the policy can be read and are consistent."""
+    unread = None
     try:
-        load_with_origins(place.folder, dict(place.environment))
+        settings, origins = load_with_origins(place.folder, dict(place.environment))
     except SettingsError as error:
         yield Finding("problem", "settings", str(error), "Correct it. The room does not start until then.")
         return
     try:
         settings, origins = _in_force(place)
+    except Failure as failure:
+        unread = failure
     except SettingsError as error:
         fix = "Set it again: `teamroom policy NAME VALUE`. To see the names, run `teamroom policy`."
         yield Finding("problem", "settings", f"Acts are refused: {error}.", fix)
@@ -54,6 +62,8 @@ def check_settings(place: Place) -> Iterator[Finding]:
         else ""
     )
     yield Finding("ok", "settings", f"{found}.")
+    if unread is not None:
+        raise unread
 
 
 def _where_to_join(settings: Settings) -> Finding:

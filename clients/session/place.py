@@ -118,7 +118,7 @@ class Place:
         return found or self._in_settings()
 
     def _in_settings(self) -> str:
-        from teamroom.server.policy import SettingsError  # loads slowly, and is rarely needed
+        from teamroom.server.policy import SettingsError
         from teamroom.server.settings import load  # loads slowly, and is rarely needed
 
         try:

@@ -5,9 +5,8 @@ of the room the snapshot sees.
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -16,7 +15,7 @@ from teamroom.server.acts.act import AnyRead
 from teamroom.server.clock import Clock
 from teamroom.server.door.admission import require_permitted
 from teamroom.server.door.principal import is_stale
-from teamroom.server.door.together import Together
+from teamroom.server.door.together import Answers, Together, Work
 from teamroom.server.identity import Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.store.engine import StorageError, Transactions
@@ -81,13 +80,11 @@ class KeptReplies:
     def __init__(self, store: Transactions, clock: Clock) -> None:
         self._store, self._clock = store, clock
         self._replies: OrderedDict[Key, _Kept] = OrderedDict()
-        self._together: Together[Asked, Answer | None] = Together(
-            partial(store.read, is_small=True), self._answers, ASKED_AT_ONCE
-        )
+        self._together: Together[Asked, Answer | None] = Together(self._read, self._answers, ASKED_AT_ONCE)
 
     def key_of(self, read: AnyRead, arguments: BaseModel) -> Key | None:
         """What a reply to a call is kept under; None if replies to it are not kept."""
-        return (read.run.__qualname__, arguments.model_dump_json()) if read.is_shared else None
+        return (read.name, arguments.model_dump_json()) if read.is_shared else None
 
     def is_kept(self, key: Key | None) -> bool:
         """Whether a reply is kept under a key that a snapshot taken now would find to hold, as far as is known now."""
@@ -106,6 +103,11 @@ class KeptReplies:
             return await self._together.ask(Asked(caller, key))
         except StorageError:
             return None
+
+    async def _read(
+        self, work: Work[Asked, Answer | None], begins: Callable[[], object]
+    ) -> Answers[Asked, Answer | None]:
+        return await self._store.read(work, is_small=True, begins=begins)
 
     def _answers(self, tx: Reading, asked: list[Asked]) -> dict[Asked, Answer | None]:
         return {one: self._answer(tx, one) for one in asked}

@@ -31,7 +31,8 @@ TOLD_SECONDS = 86_400.0
 ROW_SECONDS, SHOWN_ROW_SECONDS = 60.0, 5.0
 """Refused calls of one act within a minute share a row; within seconds, if somebody was shown the row meanwhile.
 
-So the number of rows does not follow how often somebody looks. A second look within seconds can count a call again.
+So the number of rows does not follow how often somebody looks. If a call is refused within seconds of a look, the next
+look counts the earlier calls of that row again.
 """
 
 FORGOTTEN_AT_ONCE = 100
@@ -142,7 +143,7 @@ class RefusedCalls:
 
     def note_shown(self) -> None:
         """Note that somebody was shown all counts: what comes now is counted in other rows, or soon is."""
-        for row in self.rows.values():
+        for row in list(self.rows.values()):  # the writer's thread adds rows
             row.is_shown = True
 
     def _once_more(self, calls: dict[Key, Times], key: Key) -> int:
@@ -172,8 +173,10 @@ def write_counts(tx: Writing, taken: Counter[tuple[int, str]], rows: dict[tuple[
     for (member, act), calls in taken.items():
         row = rows.get((member, act))
         if row is None or row.is_over(tx.now):
+            for key in [key for key, other in rows.items() if other.is_over(tx.now)]:
+                del rows[key]
             row = rows[member, act] = CountingRow(tx.now, tx.head.seq)
-            tx.run("forget_refused_calls", before=tx.now - KEPT_SECONDS, limit=FORGOTTEN_AT_ONCE)
+            tx.run("forget_refused_calls", before=tx.now - KEPT_SECONDS, others=FORGOTTEN_AT_ONCE - 1)
         tx.run("add_refused_calls", member=member, act=act, since=row.since, seq=row.seq, now=tx.now, calls=calls)
 
 

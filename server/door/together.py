@@ -14,7 +14,8 @@ Q = TypeVar("Q", bound=Hashable)
 A = TypeVar("A")
 
 Answers = dict[Q, A]
-Run = Callable[[Callable[[Reading], Answers[Q, A]]], Awaitable[Answers[Q, A]]]
+Work = Callable[[Reading], Answers[Q, A]]
+Run = Callable[[Work[Q, A], Callable[[], object]], Awaitable[Answers[Q, A]]]
 Followers = list[asyncio.Future[A]]
 
 
@@ -33,7 +34,10 @@ class Together(Generic[Q, A]):
     """
 
     def __init__(self, run: Run[Q, A], answer: Callable[[Reading, list[Q]], Answers[Q, A]], most: int) -> None:
-        """`run` runs a function as a read of the store; `answer` answers `most` questions at most."""
+        """`answer` answers `most` questions at most.
+
+        `run` runs a function as a read of the store, and calls another one right before the read looks at anything.
+        """
         self._run, self._answer, self._most = run, answer, most
         self._next: SharedRead[Q, A] | None = None
         """The newest read that has not begun."""
@@ -61,12 +65,13 @@ class Together(Generic[Q, A]):
     async def _read(self, question: Q) -> A:
         read = self._next = self._waiting[question] = SharedRead[Q, A](question)
 
-        def work(tx: Reading) -> Answers[Q, A]:
-            questions = self._begin(read)  # who comes from now on may have to see what is written meanwhile
-            return self._answer(tx, questions)
+        questions: list[Q] = []
+
+        def begins() -> None:
+            questions[:] = self._begin(read)  # who comes from now on may have to see what is written meanwhile
 
         try:
-            answers = await self._run(work)
+            answers = await self._run(lambda tx: self._answer(tx, questions), begins)
         except BaseException as error:
             self._begin(read)
             for followers in read.followers.values():

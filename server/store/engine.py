@@ -49,6 +49,10 @@ The database may be of an earlier release: it is read before it is migrated.
 """
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 CHANGED = "its head is not the one that this server wrote last: the database was changed behind the server's back"
 """The damage of a database whose head somebody else wrote."""
 
@@ -143,13 +147,20 @@ class Transactions(Protocol):
         """
         ...
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot, which includes the caller's standing; returns its result.
 
         `is_small` marks a page that an index leads to; an engine may run it on the event loop, and must run it
         elsewhere once it turns out to be larger. The snapshot holds every act that was answered before this call. The
         function may run twice. `member` is who reads, None for the room itself: of one member's large reads one runs
-        at a time, so that the reads of others pass those that wait. A read ends after `read_seconds`, when its caller
+        at a time, so that the reads of others pass those that wait. `begins` is called before the snapshot is taken, on
+        any thread, and again if it is taken again. A read ends after `read_seconds`, when its caller
         leaves, and by `end_reads`. Raises StorageError, DamagedError, TooLargeError, ReadEndedError, QueueFullError,
         and what `work` raises.
         """

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Set
 from typing import Any, Protocol, TypeVar
 
 from teamroom.server.store.batches import BatchCommitter
-from teamroom.server.store.engine import ROOMS_TURN, Recover, Turn, Work
+from teamroom.server.store.engine import ROOMS_TURN, Recover, Turn, Work, nothing
 from teamroom.server.store.transaction import Head, Reading
 from teamroom.server.store.writer import Writer
 
@@ -14,7 +14,13 @@ T = TypeVar("T")
 class Reads(Protocol):
     """What one event loop reads with. The methods are those of `engine.Transactions`."""
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot."""
         ...
 
@@ -53,10 +59,16 @@ class CommittingStore:
         self.require()
         return await self.writer.run(work, recover, when_full, turn)
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot."""
         self.require()
-        return await self.reads.read(work, is_small, member)
+        return await self.reads.read(work, is_small, member, begins)
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows."""
@@ -125,10 +137,16 @@ class AttachedStore:
         """Run an act on the writer's thread."""
         return await self._store.write(work, recover, when_full, turn)
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot."""
         self._store.require()
-        return await self.reads.read(work, is_small, member)
+        return await self.reads.read(work, is_small, member, begins)
 
     async def look_up(self, work: Callable[[Reading], T]) -> T:
         """Run a read of one or two rows."""

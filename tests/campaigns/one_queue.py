@@ -32,17 +32,17 @@ class ServesAsTheyCome(Writer):
 class ReadsAsTheyCome(SqliteStore):
     """All reads wait in one queue."""
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None, **more: Any) -> T:
         """Run one read behind all others."""
-        return await super().read(work, is_small)
+        return await super().read(work, is_small, **more)
 
 
 class ReadsOnPostgresAsTheyCome(PostgresStore):
     """The same on PostgreSQL."""
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None, **more: Any) -> T:
         """Run one read behind all others."""
-        return await super().read(work, is_small)
+        return await super().read(work, is_small, **more)
 
 
 def one_queue(folder: Path, make_context: MakeContext, carry_out: CarryOut) -> SqliteStore | PostgresStore:

@@ -118,7 +118,7 @@ class Acting:
     def __init__(self, writer: writers.Writer) -> None:
         self.write = writer.run
 
-    async def read(self, work: Any, is_small: bool, member: int | None = None) -> Any:
+    async def read(self, work: Any, is_small: bool, member: int | None = None, **more: Any) -> Any:
         """Nobody reads here."""
         raise NotImplementedError
 

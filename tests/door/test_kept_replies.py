@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import gc
 import secrets
+import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from teamroom.server.door.kept import KEPT_REPLIES, KEPT_SECONDS, KeptReplies
 from teamroom.server.http.answers import SharedResult
 from teamroom.server.identity import Caller
 from teamroom.server.settings import Settings
+from teamroom.server.store.postgres import reads
 from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_reader, connect_writer, snapshot
+from teamroom.server.store.postgres.connect import Version, connect_reader, connect_writer, snapshot
+from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.rows.members import Principal
 from teamroom.server.store.transaction import Context, Reading
 from teamroom.tools.serve import TOOLS
+from tests.support.bounds import BOUND_SECONDS
 from tests.support.engines import ENGINES, POSTGRES, Engine
 from tests.support.postgres import address_of
 from tests.support.promises import promise
@@ -183,6 +187,42 @@ async def test_replies_that_outlive_a_change_would_be_found(
     assert posted not in [m["id"] for m in (await bob("read_messages", limit=1))["messages"]]
 
 
+@pytest.mark.postgres
+async def test_a_call_never_joins_a_snapshot_that_was_taken_before_it_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, may_go_on, takes = threading.Event(), threading.Event(), reads.snapshot
+
+    @contextlib.contextmanager
+    def slow(session: Session) -> Iterator[Version]:
+        with takes(session) as version:
+            if holds:
+                taken.set()
+                assert may_go_on.wait(BOUND_SECONDS)
+            yield version
+
+    POSTGRES.require()
+    holds: list[bool] = []
+    monkeypatch.setattr(reads, "snapshot", slow)
+    async with running_room(tmp_path / "room", time=StillTime(), choose_engine=POSTGRES.choose) as room:
+        ann, bob = await room.enroll("ann", "bob")
+        await ann("post_message", text="one")
+        for reader in (ann, bob, ann):
+            await reader("read_messages", limit=1)
+        holds.append(True)
+        older = asyncio.ensure_future(bob("read_messages", limit=1))
+        assert await asyncio.to_thread(taken.wait, BOUND_SECONDS)
+        holds.clear()
+        posted = (await ann("post_message", text="two"))["message"]
+        try:
+            seen = await asyncio.wait_for(ann("read_messages", limit=1), BOUND_SECONDS)
+        finally:
+            may_go_on.set()
+        assert [message["id"] for message in seen["messages"]] == [posted]
+        await older
+    POSTGRES.clean_up()
+
+
 class NoStore:
     """A store that nobody asks."""
 
@@ -256,8 +296,9 @@ async def test_calls_that_wait_for_a_snapshot_share_it_and_each_is_permitted_in_
         def __init__(self) -> None:
             self.begun = asyncio.Event()
 
-        async def read(self, work: Callable[[Reading], Any], is_small: bool) -> Any:
+        async def read(self, work: Callable[[Reading], Any], is_small: bool, begins: Callable[[], object]) -> Any:
             await self.begun.wait()
+            begins()
             self.snapshots += 1
             return work(permitting({"token-1", "token-2"}, 6))
 

@@ -183,8 +183,8 @@ class StoreWithoutThreads(SqliteStore):
         """What a statement of a model finds."""
         return [tuple(row) for row in self.committer.connection.execute(sql)]
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
-        return await super().read(work, is_small=True)
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None, **more: Any) -> Any:
+        return await super().read(work, True, member, **more)
 
 
 # ------------------------------------------------------------------ PostgreSQL
@@ -268,8 +268,10 @@ class PostgresWithoutThreads(PostgresStore):
         self.committer.last = tx.head.copy()
         return result
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None, **more: Any) -> Any:
         assert self._reader is not None
+        if (begins := more.get("begins")) is not None:
+            begins()
         with snapshot(self._reader) as version:
             return work(Reading(self._reader, self.context, version))
 

@@ -76,7 +76,8 @@ def test_the_doctor_says_once_that_the_database_cannot_be_reached(tmp_path: Path
     nowhere = {"TEAMROOM_DATABASE": "postgresql://x:secret@127.0.0.1:1/x"}
     found = Shell(tmp_path).with_(**nowhere).now("doctor", "--data", str(folder), "--json").json
     (unread,) = [check["found"] for check in found["checks"] if "cannot be read" in check["found"]]
-    assert unread.endswith("these were not checked: settings, tokens, notify, log.")
+    assert unread.endswith("these could not be checked: settings, tokens, notify, log.")
+    assert found["settings"]["database"]["value"] == "postgresql://x@127.0.0.1:1/x"
 
 
 @house

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from teamroom.server.store.engine import TooLargeError
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.commit import Committer
 from teamroom.server.store.postgres.connect import connect_writer
@@ -67,6 +68,23 @@ def test_a_bounded_number_is_deferred(session: Session) -> None:
         session.defer(ADD, {"n": n})
     assert session.drop_deferred() == [ADD]
     assert numbers(session) == list(range(MOST_DEFERRED))
+
+
+SLEEP = "select cast(pg_sleep(:seconds) as text) as slept"
+
+
+def test_a_select_does_not_pay_for_what_was_deferred_before_it(tmp_path: Path) -> None:
+    POSTGRES.require()
+    with contextlib.closing(connect_writer(Address.parse(address_of(tmp_path)), 0.3)) as session:
+        session.begin()
+        session.defer(SLEEP, {"seconds": 0.6})
+        assert session.execute("select 1 as one", {}).fetchone() == (1,)
+        session.defer(SLEEP, {"seconds": 0.6})
+        with pytest.raises(TooLargeError):
+            session.execute(SLEEP, {"seconds": 3})
+        session.begin()
+        assert session.execute("select 2 as two", {}).fetchone() == (2,), "the connection goes on"
+    POSTGRES.clean_up()
 
 
 def test_large_statements_and_replies_pass_each_other(session: Session) -> None:

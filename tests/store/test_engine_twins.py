@@ -142,7 +142,7 @@ def queues_without_end(committer: Committer, settings: Settings, carry_out: Carr
 class ReadsWithoutSnapshot(SqliteStore):
     """Each statement of a read sees what was committed by then, and may write."""
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None, **more: Any) -> Any:
         return await asyncio.to_thread(self._loose, work)
 
     def _loose(self, work: Callable[[Reading], Any]) -> Any:
@@ -153,8 +153,8 @@ class ReadsWithoutSnapshot(SqliteStore):
 class LetsReadersCrowd(SqliteStore):
     """A member's reads take every reader."""
 
-    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None) -> Any:
-        return await super().read(work, is_small)
+    async def read(self, work: Callable[[Reading], Any], is_small: bool, member: int | None = None, **more: Any) -> Any:
+        return await super().read(work, is_small, **more)
 
 
 class ReadsWhatWas(SqliteStore):

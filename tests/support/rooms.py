@@ -80,7 +80,7 @@ class StillTime(Time):
         return self.offset
 
     def awake(self) -> float:
-        return self.offset
+        return self.offset - self.asleep
 
 
 @dataclass

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -463,14 +463,17 @@ async def test_what_makes_no_sense_is_refused(room: RunningRoom, key: str, value
 async def test_a_post_costs_no_statement_more_and_deliveries_are_written_together(room: RunningRoom) -> None:
     asker, member, other = await room.enroll("asker", "builder", "other", mode="live")
     ran = list[str]()
-    run = Writing.run
+    run, run_counted = Writing.run, Writing.run_counted
 
-    def counted(tx: Writing, name: str, /, **parameters: Any) -> int:
-        ran.append(name)
-        return run(tx, name, **parameters)
+    def noting(run_it: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(tx: Writing, name: str, /, **parameters: Any) -> Any:
+            ran.append(name)
+            return run_it(tx, name, **parameters)
+
+        return noted
 
     room.room.door.on_delivered = lambda at: None
-    with patch.object(Writing, "run", counted):
+    with patch.object(Writing, "run", noting(run)), patch.object(Writing, "run_counted", noting(run_counted)):
         await posts(asker)
         assert not {"note_notified", "note_woken", "note_acted_on", "count_unacted"} & set(ran)
         for receiver in (member, other):

@@ -53,8 +53,11 @@ INDEXED_TASKS = 16
 BATCH_TIMES = 2
 """How many times as long as on SQLite a commit collects acts, each of which waits for several answers of the database.
 
-An act that stops somebody does not wait for that: it joins the batch, which then ends.
+An act of this server that stops somebody does not wait for that: it joins the batch, which then ends.
 """
+
+LONGEST_BATCH_SECONDS = 1.0
+"""Less than other servers wait for the head."""
 
 PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
@@ -79,7 +82,7 @@ class Committer(BatchCommitter):
 
     def __init__(self, address: Address, context: Context, news: News) -> None:
         super().__init__(context)
-        self._batch_seconds *= BATCH_TIMES
+        self._batch_seconds = min(self._batch_seconds * BATCH_TIMES, LONGEST_BATCH_SECONDS)
         self._address, self._news = address, news
         self._statements = context.statements
         self.vouched: ReadHead | None = None

@@ -147,7 +147,3 @@ from (
 ) as held
 join head on head.id = 1
 order by duty
-
--- name: count_rows
--- After a copy, the database does not know yet how large each table is, and so not which index leads to few rows.
-analyze

@@ -1,9 +1,12 @@
 """A room in PostgreSQL as the source or the target of a copy."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from graphlib import CycleError, TopologicalSorter
+
+import psycopg
 
 from teamroom.server.store.copying import PAGE_ROWS, CopyError, Row
 from teamroom.server.store.postgres.address import Address
@@ -38,9 +41,11 @@ def open_target(address: Address, context: Context, now: float) -> Iterator["Pos
         migrate(session, now)
         if session.execute(context.statements["read_head"], {}).fetchone() is not None:
             raise CopyError(f"There is a room at {address} already. Name an empty database")
-        yield PostgresTarget(session, context)
-        session.script(context.statements["count_rows"])
+        target = PostgresTarget(session, context)
+        yield target
         session.script(context.statements["commit"])
+        with contextlib.suppress(psycopg.Error):  # or the database does it by itself, a minute later
+            session.script(f"analyze {', '.join((*target.columns(), *WORDS))}")
 
 
 class PostgresSource:

@@ -26,6 +26,7 @@ from teamroom.server.store.engine import (
     StorageError,
     TooLargeError,
     UnreachableError,
+    nothing,
 )
 from teamroom.server.store.postgres.address import Address
 from teamroom.server.store.postgres.connect import AGAIN_SECONDS, connect_reader, snapshot
@@ -58,8 +59,9 @@ CLOSE_SECONDS, GIVEN_UP_SECONDS = 2.0, 1.0
 class RunningRead:
     """A read on its way: it waits for a connection, or runs on one."""
 
-    def __init__(self, member: int | None) -> None:
-        self.member = member
+    def __init__(self, member: int | None, begins: Callable[[], object] = nothing) -> None:
+        """`begins`: see `engine.Transactions.read`."""
+        self.member, self.begins = member, begins
         self.session: Session | None = None
         self.ended: StorageError | None = None
         """Why it was ended, if it was."""
@@ -177,6 +179,7 @@ class Pool:
         try:
             session = self._opened(session)
             running.use(session)
+            running.begins()
             with snapshot(session) if is_snapshot else _without_snapshot(session) as version:
                 if running.ended is not None:
                     raise running.ended
@@ -229,19 +232,25 @@ class Reads:
         """Of each member, one large and one small read run at a time, so that nobody takes all connections."""
         self._times_abandoned = 0
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot: a small one passes large ones, until it turns out to be large."""
         if is_small:
             await self._small_turns.take(member)
             try:
-                return await self._run(self._small, work, RunningRead(member))
+                return await self._run(self._small, work, RunningRead(member, begins))
             except TooLargeError:
                 pass  # it is a large one
             finally:
                 self._small_turns.give(member)
         await self._turns.take(member)
         try:
-            return await self._run_large(work, RunningRead(member))
+            return await self._run_large(work, RunningRead(member, begins))
         finally:
             self._turns.give(member)
 

@@ -112,6 +112,8 @@ class Session:
         """After how many seconds without an answer the connection counts as lost; a SELECT has its budget besides."""
         self.is_given_up = False
         """Whether somebody found that the server does not answer. Another thread may set it."""
+        self._began, self._end = 0.0, math.inf
+        """When the statement that runs began, and when it is cancelled, by the steady clock."""
         self._prepared: dict[str, bytes] = {}
         self._deferred: list[tuple[str, bytes, list[bytes | None]]] = []
         """The statements that are sent with the next one: the text, the name and the values of each."""
@@ -160,17 +162,17 @@ class Session:
         is_read = is_select(sql)
         if is_read:
             self._require_time()
-        began = time.monotonic()
+        name = self._prepared.get(sql) or self._prepare(sql, translated.text)
+        budget = self._left if is_read else math.inf
+        self._began = time.monotonic()
         try:
-            name = self._prepared.get(sql) or self._prepare(sql, translated.text)
-            end = began + self._left if is_read else math.inf
             if self._deferred:
-                return self._together((sql, name, values), end)
+                return self._together((sql, name, values), budget)
             self._pgconn.send_query_prepared(name, values)
-            return self._rows(self._outcome(end))
+            return self._rows(self._outcome(budget))
         finally:
             if is_read:
-                self._left -= time.monotonic() - began
+                self._left -= time.monotonic() - self._began
 
     def defer(self, sql: str, parameters: Mapping[str, Any], /) -> None:
         """Run one statement with the next one, which raises its error, or in `settle`. Raises psycopg.Error."""
@@ -183,6 +185,7 @@ class Session:
     def settle(self) -> None:
         """Run what was deferred, if anything was. Raises psycopg.Error."""
         if self._deferred:
+            self._began = time.monotonic()
             self._together(self._deferred.pop(), math.inf)
 
     def drop_deferred(self) -> list[str]:
@@ -194,6 +197,7 @@ class Session:
     def script(self, sql: str) -> Rows:
         """Run statements without parameters in one round trip; returns what the last one found."""
         self.settle()
+        self._began = time.monotonic()
         self._pgconn.send_query(sql.encode())
         return self._rows(self._outcome(math.inf))
 
@@ -221,22 +225,28 @@ class Session:
         return TooLargeError(f"it reads for more than {self._budget:g} s")
 
     def _prepare(self, sql: str, text: bytes) -> bytes:
-        name = b"s%d" % len(self._prepared)
+        name, self._began = b"s%d" % len(self._prepared), time.monotonic()
         self._pgconn.send_prepare(name, text)
         self._rows(self._outcome(math.inf))
         self._prepared[sql] = name
         return name
 
-    def _together(self, last: tuple[str, bytes, list[bytes | None]], end: float) -> Rows:
-        """Run what was deferred, and then this statement, in one round trip."""
-        statements = [*self._deferred, last]
-        self._deferred.clear()
+    def _together(self, last: tuple[str, bytes, list[bytes | None]], budget: float) -> Rows:
+        """Run what was deferred, and then this statement, in one round trip.
+
+        The budget is the last one's alone: nobody cancels what was deferred, which may write.
+        """
+        before = self._deferred
+        self._deferred = []
         try:
             self._pgconn.enter_pipeline_mode()
-            for _, name, values in statements:
+            for _, name, values in before:
                 self._pgconn.send_query_prepared(name, values)
+            if math.isfinite(budget):
+                self._pgconn.send_flush_request()  # so that it is seen when the last one begins
+            self._pgconn.send_query_prepared(*last[1:])
             self._pgconn.pipeline_sync()
-            result = self._outcome_of_all(end)
+            result = self._outcome_of_all(len(before), budget)
             if self.is_open:
                 self._pgconn.exit_pipeline_mode()
         except BaseException:
@@ -255,25 +265,34 @@ class Session:
             raise error
         return Rows(result, self._transformer)
 
-    def _outcome(self, end: float) -> pq.abc.PGresult:
+    def _outcome(self, budget: float) -> pq.abc.PGresult:
         """Wait for the last of a script's results, or the error that ended it. Raises OperationalError if it was lost.
 
-        After `end` by the steady clock, a statement is cancelled.
+        After `budget` seconds, a statement is cancelled.
         """
         last = None
-        for result in self._results(end):
+        self._end = self._began + budget
+        for result in self._results():
             if result is None:
                 break
             last = result
         return last or self._lost()
 
-    def _outcome_of_all(self, end: float) -> pq.abc.PGresult:
-        """The same of several statements, each of which is followed by None: the last result, or the first error."""
+    def _outcome_of_all(self, before: int, budget: float) -> pq.abc.PGresult:
+        """The same of several statements, each of which is followed by None: the last result, or the first error.
+
+        `before`: how many come before the last one, to which the budget belongs.
+        """
         last = error = None
-        for result in self._results(end):
+        ended, self._end = 0, math.inf
+        for result in self._results():
             if result is None:
                 if not self.is_open:
                     break
+                ended += 1
+                if ended == before:
+                    self._began = time.monotonic()
+                    self._end = self._began + budget
             elif result.status == pq.ExecStatus.PIPELINE_SYNC:
                 break
             elif result.status == pq.ExecStatus.FATAL_ERROR:
@@ -285,22 +304,25 @@ class Session:
     def _lost(self) -> NoReturn:
         raise psycopg.OperationalError(f"the connection was lost: {self._pgconn.get_error_message()}")
 
-    def _results(self, end: float) -> Iterator[pq.abc.PGresult | None]:
+    def _results(self) -> Iterator[pq.abc.PGresult | None]:
         """What libpq returns, as it comes. Without an end: the caller knows which is the last one."""
-        pgconn, is_cancelled = self._pgconn, False
-        lost_at = self.patience + (time.monotonic() if math.isinf(end) else end)
-        self._flush(lost_at)
+        pgconn, is_cancelled, given_up_at = self._pgconn, False, math.inf
+        self._flush(self._lost_at())
         while True:
             while pgconn.is_busy():
-                left = SLICE_SECONDS if self.ended is not None else end - time.monotonic()
+                left = SLICE_SECONDS if self.ended is not None else self._end - time.monotonic()
                 if self._readable.poll(max(min(left, SLICE_SECONDS), 0) * 1000):
                     pgconn.consume_input()
                     continue
-                self._require_answer(lost_at)
+                self._require_answer(min(self._lost_at(), given_up_at))
                 if not is_cancelled and self._is_to_be_ended(left):
-                    lost_at = min(lost_at, time.monotonic() + ENDED_SECONDS)
+                    given_up_at = min(given_up_at, time.monotonic() + ENDED_SECONDS)
                     is_cancelled = self._cancel()
             yield pgconn.get_result()
+
+    def _lost_at(self) -> float:
+        """When the connection counts as lost unless it answers."""
+        return self.patience + (self._began if math.isinf(self._end) else self._end)
 
     def _flush(self, lost_at: float) -> None:
         """Send what was not sent yet."""

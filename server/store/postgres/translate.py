@@ -15,9 +15,10 @@ from teamroom.server.store.postgres.words import as_query
 
 _MAKES_COLUMNS = re.compile(r"(create|alter)\s+table\b", re.IGNORECASE)
 _TEXT_COLUMN = re.compile(r"\b(\w+) text\b")
-QUERY = "__query"
-
 _PARAMETER = re.compile(r"'[^']*'|(?<!:):([a-z_]+)")
+
+QUERY = "__query"
+"""The end of the name of a parameter that stands for another one as a `tsquery`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,10 @@ insert into refused_call (member, act, since, seq, at, calls) values (:member, :
 on conflict (member, act, since, seq) do update set at = :now, calls = refused_call.calls + :calls
 
 -- name: forget_refused_calls
+-- The oldest row that is too old, some others, and those as old as the last of them, by the index of their times.
 delete from refused_call
-where (member, act, since, seq) in (
-    select member, act, since, seq from refused_call where at < :before order by at limit :limit
+where at < :before and at <= coalesce(
+    (select at from refused_call where at < :before order by at limit 1 offset :others), :before
 )
 
 -- name: newest_of_room

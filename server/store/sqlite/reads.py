@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Set
 from typing import TypeVar
 
-from teamroom.server.store.engine import StorageError, TooLargeError
+from teamroom.server.store.engine import StorageError, TooLargeError, nothing
 from teamroom.server.store.sqlite.faults import as_storage_error
 from teamroom.server.store.sqlite.readers import Readers
 from teamroom.server.store.sqlite.steps import SteppedConnection
@@ -37,7 +37,13 @@ class Reads:
         await self.readers.open(connect)
         self._direct = SteppedConnection(connect(), SMALL_READ_STEPS)
 
-    async def read(self, work: Callable[[Reading], T], is_small: bool, member: int | None = None) -> T:
+    async def read(
+        self,
+        work: Callable[[Reading], T],
+        is_small: bool,
+        member: int | None = None,
+        begins: Callable[[], object] = nothing,
+    ) -> T:
         """Run a read in one snapshot: a small one on the event loop, one that may scan on a reader's thread.
 
         A thread gives up the interpreter with every row it fetches, and waits to get it back. A page of
@@ -45,6 +51,7 @@ class Reads:
         `SMALL_READ_STEPS` on the event loop runs again on a reader's thread.
         """
         connection = self.open_connection()
+        begins()
         if is_small:
             try:
                 return self._in_snapshot(connection, work)
