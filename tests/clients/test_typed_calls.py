@@ -20,8 +20,8 @@ from teamroom.tools.arguments import fields_of
 from teamroom.tools.serve import TOOLS
 from tests.support import client_module
 from tests.support.promises import house
-from tests.support.rooms import running_room
-from tests.support.tools_page import STORY, Still, counting_entropy
+from tests.support.rooms import StillTime, running_room
+from tests.support.tools_page import BEGIN, STORY, counting_entropy
 
 pytestmark = house
 
@@ -52,7 +52,7 @@ def test_every_tool_has_a_method_with_its_arguments_and_its_reply(name: str) -> 
 async def test_the_replies_of_the_room_have_exactly_the_fields_of_their_types(tmp_path: Path) -> None:
     """The story of the tools page is played through the methods; its replies are compared with their types."""
     played = set[str]()
-    async with running_room(tmp_path, time=Still(), entropy=counting_entropy()) as room:
+    async with running_room(tmp_path, time=StillTime(BEGIN), entropy=counting_entropy()) as room:
         await room.enroll("builder", "tester")
         await room.enroll("rex", role="watchdog")
         members = {name: Room(room.url, token) for name, token in {**room.tokens, "olga": room.owner_token}.items()}

@@ -20,9 +20,9 @@ from teamroom.server.store.sqlite.connect import connect_writer, migrate
 from teamroom.server.store.statements import sqlite_statements
 from tests.clients.test_verify_and_doctor import outside, verify
 from tests.support.promises import promise
-from tests.support.rooms import Member, RunningRoom, running_room
+from tests.support.rooms import Member, RunningRoom, StillTime, running_room
 from tests.support.shells import Shell
-from tests.wake.test_topics import Still, Watched, play
+from tests.wake.test_topics import Watched, play
 
 pytestmark = promise("LOG3")
 
@@ -46,7 +46,7 @@ class Rebuilding(Watched):
 
 async def walk(tmp_path: Path) -> Rebuilding:
     settings: dict[str, Any] = {"repeat_seconds": 0.0, "notify": {"olga": ["json://127.0.0.1:9/"]}}
-    async with running_room(tmp_path / "room", time=Still(), **settings) as room:
+    async with running_room(tmp_path / "room", time=StillTime(), **settings) as room:
         await room.enroll("builder", "tester", "planner", mode="live")
         await room.enroll("rex", role="watchdog", mode="live")
         walked = Rebuilding(room, room.folder)
