@@ -104,7 +104,7 @@ async def until_told_of_the_stream(told: Told) -> list[str]:
 
 def begins_now(room: RunningRoom) -> str:
     """The name of a listener that begins now."""
-    room.time.forward(0.001)
+    room.time.forward(0.002)
     return f"{int(room.time() * 1000)}-0"
 
 
