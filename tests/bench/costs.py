@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import uvloop
@@ -299,6 +299,21 @@ def show(versions: list[Version], names: Sequence[str]) -> None:
             Console().print(table)
 
 
+def compare(versions: list[Version], names: Sequence[str]) -> None:
+    """Print how many times as much each call cost before, where an earlier version was measured in the same rounds."""
+    for era in ERAS:
+        rooms = {version.name: version.costs for version in versions if version.era == era}
+        if BEFORE not in rooms:
+            return
+        title = f"clients of {era}: the CPU before over the CPU now"
+        table = Table("call", "median", "quartiles", title=title, box=None, title_justify="left")
+        for name in names:
+            ratios = [before / now for before, now in zip(rooms[BEFORE][name], rooms[SQLITE][name], strict=True)]
+            first, middle, third = quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+            table.add_row(name, f"{middle:.2f}", f"{first:.2f} to {third:.2f}")
+        Console().print(table)
+
+
 def share_of(costs: Sequence[float], floors: Sequence[float]) -> float:
     """The median over the rounds of the no-op's CPU over the call's."""
     return median(base / cost for base, cost in zip(floors, costs, strict=True))
@@ -338,7 +353,9 @@ def main() -> None:
     given = parser.parse_args()
     names = given.names or list(TARGETS)
     with empty_database() if given.postgres else contextlib.nullcontext() as database:
-        show(run(names, given.rounds, given.before, database), names)
+        versions = run(names, given.rounds, given.before, database)
+        show(versions, names)
+        compare(versions, names)
 
 
 if __name__ == "__main__":
