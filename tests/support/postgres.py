@@ -115,6 +115,7 @@ def drop_all() -> None:
     """Drop what is left when the tests end."""
     _made.extend(_kept)
     _kept.clear()
+    _migrated.cache_clear()
     drop_databases()
 
 
