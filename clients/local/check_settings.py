@@ -1,5 +1,6 @@
 """Checks of the settings: their origins, contradictions and people's channels."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,9 +27,9 @@ def settings_table(place: Place) -> dict[str, dict[str, Any]]:
     Those of a room that cannot be read are without its policy.
     """
     try:
-        settings, origins = _in_force(place)
-    except Failure:
         settings, origins = load_with_origins(place.folder, dict(place.environment))
+        with contextlib.suppress(Failure):
+            settings, origins = _with_policy(place, settings, origins)
     except SettingsError:
         return {}
     values = settings.model_dump(mode="json")
@@ -45,7 +46,7 @@ def check_settings(place: Place) -> Iterator[Finding]:
         yield Finding("problem", "settings", str(error), "Correct it. The room does not start until then.")
         return
     try:
-        settings, origins = _in_force(place)
+        settings, origins = _with_policy(place, settings, origins)
     except Failure as failure:
         unread = failure
     except SettingsError as error:
@@ -76,18 +77,17 @@ def _where_to_join(settings: Settings) -> Finding:
     return Finding("warning", "address", f"{told}, although others reach the room at {hosts}.", fix)
 
 
-def _in_force(place: Place) -> tuple[Settings, dict[str, Origin]]:
-    """Return the settings with the policy applied, and the origin of each value.
+def _with_policy(place: Place, settings: Settings, origins: dict[str, Origin]) -> tuple[Settings, dict[str, Origin]]:
+    """Return the settings with the room's policy applied, and the origin of each value.
 
-    Raises SettingsError, and Failure if the room cannot be read.
+    Raises SettingsError if the policy cannot be read, and Failure if the room cannot be.
     """
-    settings, origins = load_with_origins(place.folder, dict(place.environment))
     if not _has_room(place, settings):
         return settings, origins
     with snapshot(place.folder, settings) as tx:
         document = tx.value(str, "policy")
-    origins |= dict.fromkeys(policy_values(document), "policy")
-    return settings.model_copy(update=dict(policy_values(document))), origins
+    values = policy_values(document)
+    return settings.model_copy(update=dict(values)), origins | dict.fromkeys(values, "policy")
 
 
 def _has_room(place: Place, settings: Settings) -> bool:
