@@ -40,7 +40,7 @@ from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import inline
 from teamroom.server.wake.bus import Bus
 from teamroom.server.wake.listeners import Listeners, Listening, Origin
-from teamroom.server.wake.newest import listener_name
+from teamroom.server.wake.newest import listener_name, meta_of
 from teamroom.server.wake.push import Follower, Push
 
 logger = logging.getLogger("teamroom.listen")
@@ -322,7 +322,7 @@ class ListenServer:
 
 
 def _origin(ctx: Context, session: Connection | None) -> Origin:
-    return Origin(listener_name((ctx.params or {}).get("_meta")), session)
+    return Origin(listener_name(meta_of(ctx.params)), session)
 
 
 def topics_of(followed: Iterable[Followed]) -> set[str]:

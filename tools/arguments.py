@@ -54,7 +54,30 @@ FAULTS_NAMED = 3
 CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 WHOLE = re.compile(r"[+-]?\d{1,20}(?:\.0+)?")
 
-Fields = dict[str, FieldInfo]
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a type asks for, without what limits it and without None.
+
+    `item`: the same of a list's items. `options`: the words from which one is chosen.
+    """
+
+    type: Any
+    item: "Wanted | None" = None
+    options: tuple[Any, ...] = ()
+    is_model: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a model: looked at once, because every call needs it."""
+
+    info: FieldInfo
+    wanted: Wanted
+    is_required: bool
+
+
+Fields = dict[str, Field]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,7 +110,18 @@ def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: 
 @cache
 def fields_of(model: type[BaseModel]) -> Fields:
     """The fields of a model by the names under which they are sent: `for` cannot be a name in Python."""
-    return {field.alias or name: field for name, field in model.model_fields.items()}
+    return {
+        info.alias or name: Field(info, _wanted_by(info.annotation), info.is_required())
+        for name, info in model.model_fields.items()
+    }
+
+
+def _wanted_by(annotation: Any) -> Wanted:
+    wanted = bare(annotation)
+    if get_origin(wanted) is list:
+        return Wanted(wanted, item=_wanted_by(get_args(wanted)[0]))
+    options = get_args(wanted) if get_origin(wanted) is Literal else ()
+    return Wanted(wanted, options=options, is_model=isinstance(wanted, type) and issubclass(wanted, BaseModel))
 
 
 def names_of(tools: Iterator[Tool]) -> frozenset[str]:
@@ -98,10 +132,9 @@ def names_of(tools: Iterator[Tool]) -> frozenset[str]:
 def _names(model: type[BaseModel]) -> Iterator[str]:
     for name, field in fields_of(model).items():
         yield name
-        inner = bare(field.annotation)
-        inner = bare(get_args(inner)[0]) if get_origin(inner) is list else inner
-        if _is_model(inner):
-            yield from _names(inner)
+        inner = field.wanted.item or field.wanted
+        if inner.is_model:
+            yield from _names(inner.type)
 
 
 class _Reader:
@@ -119,7 +152,7 @@ class _Reader:
             name = self._own_name(key, value, fields, within)
             if name is None or _is_left_out(value, fields[name], within):
                 continue
-            value = self._meant(value, fields[name].annotation, f"{within}{name}.")
+            value = self._meant(value, fields[name].wanted, within, name)
             before = meant.setdefault(name, value)
             if before is not value and before != value:  # no number is equal to NaN, not even itself
                 self.unclear.append(f"{_shown(within + name)} is given twice")
@@ -145,15 +178,14 @@ class _Reader:
             self.ignored.append(_safe(within + key))
         return near
 
-    def _meant(self, value: Any, annotation: Any, within: str) -> Any:
+    def _meant(self, value: Any, wanted: Wanted, within: str, name: str) -> Any:
         """A value in the shape that its type asks for, if it can mean only one thing."""
-        wanted = bare(annotation)
-        if get_origin(wanted) is list:
-            items = _as_list(value)
-            return [self._meant(item, get_args(wanted)[0], within) for item in items] if items is not None else value
-        if _is_model(wanted):
+        if wanted.item is not None:
+            items, item = _as_list(value), wanted.item
+            return value if items is None else [self._meant(one, item, within, name) for one in items]
+        if wanted.is_model:
             inner = _parsed(value, dict) if isinstance(value, str) else value
-            return self.read(inner, wanted.model_fields, within) if isinstance(inner, dict) else value
+            return self.read(inner, fields_of(wanted.type), f"{within}{name}.") if isinstance(inner, dict) else value
         return _as_scalar(value, wanted)
 
 
@@ -183,9 +215,11 @@ def _is_caller(value: Any, caller: str) -> bool:
 # ------------------------------------------------------------------ values
 
 
-def _is_left_out(value: Any, field: FieldInfo, within: str) -> bool:
+def _is_left_out(value: Any, field: Field, within: str) -> bool:
     """Whether a value only says that there is none. Inside an object, an empty text may be the new value."""
-    return not field.is_required() and (value is None or (value == "" and (not within or not _may_be_empty(field))))
+    if field.is_required or (value is not None and value != ""):
+        return False
+    return value is None or not within or not _may_be_empty(field.info)
 
 
 def _may_be_empty(field: FieldInfo) -> bool:
@@ -219,14 +253,14 @@ def _parsed(text: str, kind: type) -> Any:
     return found if isinstance(found, kind) else None
 
 
-def _as_scalar(value: Any, wanted: Any) -> Any:
-    if wanted is int:
+def _as_scalar(value: Any, wanted: Wanted) -> Any:
+    if wanted.type is int:
         if isinstance(value, float) and value.is_integer():
             return int(value)
         return int(value.partition(".")[0]) if isinstance(value, str) and WHOLE.fullmatch(value.strip()) else value
-    if get_origin(wanted) is Literal and isinstance(value, str):
-        return next((option for option in get_args(wanted) if option == value.strip().lower()), value)
-    if _is_text(wanted) and isinstance(value, int) and not isinstance(value, bool):
+    if wanted.options and isinstance(value, str):
+        return next((option for option in wanted.options if option == value.strip().lower()), value)
+    if isinstance(value, int) and _is_text(wanted.type) and not isinstance(value, bool):
         return str(value)
     return value
 
@@ -244,10 +278,6 @@ def bare(annotation: Any) -> Any:
         options = [option for option in get_args(annotation) if option is not NoneType]
         return bare(options[0]) if len(options) == 1 else annotation
     return annotation
-
-
-def _is_model(wanted: Any) -> bool:
-    return isinstance(wanted, type) and issubclass(wanted, BaseModel)
 
 
 # ------------------------------------------------------------------ refusals
@@ -296,8 +326,8 @@ def _refuse(
     fields = fields_of(tool.arguments)
     hidden = wrong | _secret_in(fields, meant)
     call = {name: f"<{name}>" if name in hidden else _repeated(value) for name, value in meant.items()}
-    call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required() and name not in call}
-    optional = [name for name, field in fields.items() if not field.is_required()]
+    call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required and name not in call}
+    optional = [name for name, field in fields.items() if not field.is_required]
     fix = f"Call {tool.name} with “{_as_json(call)}”."
     if optional:
         fix += f" Optional: {', '.join(optional)}."
@@ -306,7 +336,7 @@ def _refuse(
 
 def _secret_in(fields: Fields, meant: dict[str, Any]) -> set[str]:
     """The arguments that no refusal repeats: those that take an address, and with them all that look like one."""
-    takes = {name for name, field in fields.items() if bare(field.annotation) is Address}
+    takes = {name for name, field in fields.items() if field.wanted.type is Address}
     return takes | {name for name, value in meant.items() if takes and "://" in str(value)}
 
 

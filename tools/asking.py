@@ -22,6 +22,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from teamroom.server.acts.act import Act
 from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
+from teamroom.server.http.answers import CallParams
 from teamroom.server.identity import CHAT, Caller
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.names import AT, normalize_name
@@ -46,7 +47,7 @@ class Asking:
         self._seconds, self._url = settings.confirm_seconds, settings.members_url
 
     async def confirm(
-        self, ctx: Context, params: types.CallToolRequestParams, tool: Tool, caller: Caller, arguments: Any
+        self, ctx: Context, params: CallParams, tool: Tool, caller: Caller, arguments: Any
     ) -> types.InputRequiredResult | Confirmation | None:
         """The question, for a client that calls again; or the confirmation of the act; None if it needs none.
 

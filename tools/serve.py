@@ -13,14 +13,22 @@ from teamroom.server.acts.act import Act, Read
 from teamroom.server.door.confirmations import Confirmation
 from teamroom.server.door.door import Door
 from teamroom.server.faults import Faults
-from teamroom.server.http.answers import SharedResult
+from teamroom.server.http.answers import CallParams, SharedResult
 from teamroom.server.identity import Caller
 from teamroom.server.logs import without_secrets
 from teamroom.server.refusals import Refusal
 from teamroom.server.rules.text import cite
 from teamroom.server.wake.calls import Calls
 from teamroom.server.wake.listeners import Origin
-from teamroom.server.wake.newest import LISTENER, ended_run, listener_name, run_report, woke_cursor
+from teamroom.server.wake.newest import (
+    LISTENER,
+    LISTENERS_KEYS,
+    ended_run,
+    listener_name,
+    meta_of,
+    run_report,
+    woke_cursor,
+)
 from teamroom.server.wake.waiting import Waiting
 from teamroom.tools import (
     approvals,
@@ -106,39 +114,41 @@ class ToolServer:
         caller = self._caller_of(ctx)
         return types.ListToolsResult(tools=[tool.definition for tool in TOOLS.values() if tool.is_for(caller)])
 
-    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> Result | types.InputRequiredResult:
+    async def call(self, ctx: Context, params: CallParams) -> Result | types.InputRequiredResult:
         """Run a tool, or ask a person to confirm it.
 
         A refusal is a result with `isError`, so that every client shows it to its model.
 
         Raises MCPError for a fault of the room. The fault is logged; the error does not show it.
         """
+        caller, meta = self._caller_of(ctx), meta_of(ctx.params)
         try:
-            result = await self._carry_out(ctx, params)
-            self._note_call(ctx)
-            self._door.rates.refused.forget(self._caller_of(ctx), params.name)
+            result = await self._carry_out(ctx, params, caller, meta)
+            self._note_call(caller, meta)
+            self._door.rates.refused.forget(caller, params.name)
             return result
         except Refusal as refusal:
-            self._note_call(ctx, refusal.code)
-            self._door.note_refused(self._caller_of(ctx), _known_name(params.name), refusal)
+            self._note_call(caller, meta, refusal.code)
+            self._door.note_refused(caller, _known_name(params.name), refusal)
             return _result(refusal.text(), refusal.body(), is_error=True)
         except Exception:
             raise MCPError(INTERNAL_ERROR, self._faults.report(f"the tool {params.name[:60]!r}")) from None
 
-    async def _carry_out(self, ctx: Context, params: types.CallToolRequestParams) -> Result | types.InputRequiredResult:
-        caller = self._caller_of(ctx)
+    async def _carry_out(
+        self, ctx: Context, params: CallParams, caller: Caller, meta: dict[str, Any]
+    ) -> Result | types.InputRequiredResult:
         tool, understood = self._understand(caller, params.name, params.arguments)
         arguments = understood.arguments
-        confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments)
+        confirmation = await self._asking.confirm(ctx, params, tool, caller, arguments) if tool.danger else None
         if isinstance(confirmation, types.InputRequiredResult):
             return confirmation
-        origin = self._origin(ctx)
-        request_id = _request_id(ctx)
+        origin = _origin(meta, self._session_of(ctx))
+        request_id = _request_id(meta)
         reply = await self._run(tool, caller, arguments, request_id, origin, confirmation)
         if isinstance(tool.does, Read) and tool.does.is_shared and origin.name is None and understood.is_plain:
             return self._shared(tool, reply, understood)
         words, data = render_reply(tool, reply, understood)
-        brief = self._first_calls.brief(tool.name, caller, self._session_of(ctx), _meta(ctx), request_id)
+        brief = self._first_calls.brief(tool.name, caller, origin.session, meta, request_id)
         if brief is not None:
             words, data = f"{brief}\n\n{words}", {"brief": brief, **data}
         result = _result(words, data)
@@ -175,11 +185,10 @@ class ToolServer:
             self._door.note_refused(caller, _known_name(name), refusal)
             raise
 
-    def _note_call(self, ctx: Context, refused: str | None = None) -> None:
+    def _note_call(self, caller: Caller, meta: dict[str, Any], refused: str | None = None) -> None:
         """Count a call that is not a listener's."""
-        meta = _meta(ctx)
-        if not isinstance(meta, dict) or LISTENER not in meta:
-            self._calls.note(self._caller_of(ctx).member, refused)
+        if LISTENER not in meta:
+            self._calls.note(caller.member, refused)
 
     def _understand(self, caller: Caller, name: str, given: dict[str, Any] | None) -> tuple[Tool, Understood]:
         """The tool of a call and its arguments. A call that makes no sense counts as refused. Raises Refusal."""
@@ -215,11 +224,6 @@ class ToolServer:
             self._waiting.note_call(caller, origin.name)
         return reply
 
-    def _origin(self, ctx: Context) -> Origin:
-        meta = _meta(ctx)
-        said = run_report(meta), woke_cursor(meta), ended_run(meta)
-        return Origin(listener_name(meta), self._session_of(ctx), *said)
-
 
 def _result(words: str, data: dict[str, Any], is_error: bool = False) -> Result:
     content = [{"text": words, "type": "text"}]
@@ -247,9 +251,15 @@ def _known_name(name: str) -> str:
     return name if name in TOOLS else "unknown tool"
 
 
-def _request_id(ctx: Context) -> str | None:
-    meta = _meta(ctx)
-    value = meta.get(REQUEST_ID) if isinstance(meta, dict) else None
+def _origin(meta: dict[str, Any], session: object | None) -> Origin:
+    """Which listener calls, if one does. Raises Refusal `invalid`."""
+    if LISTENERS_KEYS.isdisjoint(meta):
+        return Origin(None, session)
+    return Origin(listener_name(meta), session, run_report(meta), woke_cursor(meta), ended_run(meta))
+
+
+def _request_id(meta: dict[str, Any]) -> str | None:
+    value = meta.get(REQUEST_ID)
     return None if value is None else require_request_id(value)
 
 
@@ -262,8 +272,3 @@ def require_request_id(value: Any) -> str:
             "Send a UUID, a new one for each new call.",
         )
     return value
-
-
-def _meta(ctx: Context) -> Any:
-    """What a call carries next to its arguments."""
-    return (ctx.params or {}).get("_meta")

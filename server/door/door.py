@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
-from pydantic_core import to_json
 
 from teamroom.server.acts.act import AnyAct, AnyRead
 from teamroom.server.acts.members.members import end_replaced
@@ -222,7 +221,8 @@ class Door:
         listener: Heard | None = None,
         confirmation: Confirmation | None = None,
     ) -> Any:
-        repeat = repeat_of(act, arguments, request_id)
+        sent = arguments.model_dump_json().encode()
+        repeat = repeat_of(act, sent, request_id)
 
         def work(tx: Writing) -> Any:
             if act.is_switch:
@@ -238,7 +238,7 @@ class Door:
             return with_waiting(tx, present, act, reply)
 
         with Timed(self._metrics, "act", act.name) as timed:
-            turn = await self._turn(caller, act, arguments)
+            turn = await self._turn(caller, act, len(sent))
             timed.reply = await self._counted(
                 caller, self._write(work, self._recovery(caller, act), turn, act.is_switch)
             )
@@ -321,16 +321,16 @@ class Door:
         def recover(tx: Writing, error: Exception) -> Refusal | Confirmation:
             return ask_once(tx) if isinstance(error, _RehearsedError) else recovered(tx, error)
 
-        turn = await self._turn(caller, act, arguments)
+        turn = await self._turn(caller, act, len(arguments.model_dump_json()))
         asked: Confirmation = await self._counted(caller, self._write(work, recover, turn, act.is_switch))
         return asked
 
-    async def _turn(self, caller: Caller, act: AnyAct, arguments: BaseModel) -> Turn:
-        """The turn of an act, which its member's rates allow. Raises Refusal `rate_limited`."""
+    async def _turn(self, caller: Caller, act: AnyAct, size: int) -> Turn:
+        """The turn of an act whose arguments have this size, if its member's rates allow it. Raises Refusal."""
         if act.is_switch and self.rates.may_overtake(caller):
             return Turn(caller.member, overtakes=True)
         try:
-            self.rates.take_act(caller, len(to_json(arguments)))
+            self.rates.take_act(caller, size)
         except Refusal as refusal:
             if self.rates.is_news(caller):
                 await self._leave_receipt(caller, act.name, refusal)

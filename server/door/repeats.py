@@ -3,8 +3,6 @@
 import hashlib
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel
-
 from teamroom.server.acts.act import AnyAct, Reply
 from teamroom.server.facts.timers import Timer, postpone, schedule
 from teamroom.server.identity import Caller
@@ -33,11 +31,14 @@ class Repeat(NamedTuple):
     request_id: str | None
 
 
-def repeat_of(act: AnyAct, arguments: BaseModel, request_id: str | None) -> Repeat | None:
-    """The key under which a call is remembered; None for an act whose equal calls are separate calls."""
+def repeat_of(act: AnyAct, sent: bytes, request_id: str | None) -> Repeat | None:
+    """The key under which a call is remembered; None for an act whose equal calls are separate calls.
+
+    `sent`: its arguments, as JSON.
+    """
     if request_id is None and not act.repeats:
         return None
-    fingerprint = hashlib.sha256(arguments.model_dump_json().encode()).hexdigest()
+    fingerprint = hashlib.sha256(sent).hexdigest()
     if request_id is None:
         key = f"equal:{act.name}:{fingerprint}"
         return Repeat(key, fingerprint, None)

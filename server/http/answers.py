@@ -4,7 +4,7 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import Send
 
@@ -12,6 +12,30 @@ from teamroom.server.http.farewell import refusal_text
 from teamroom.server.refusals import REFUSED
 
 JSON = b"application/json"
+
+
+class CallParams(Protocol):
+    """The parameters of a call of a tool, as the tools use them: the SDK's model, or what the short way understood."""
+
+    @property
+    def name(self) -> str:
+        """The tool's name."""
+        ...
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """Its arguments as they were sent."""
+        ...
+
+    @property
+    def request_state(self) -> str | None:
+        """What a client that was asked sends back of its first call."""
+        ...
+
+    @property
+    def input_responses(self) -> Mapping[str, Any] | None:
+        """The answers to what it was asked."""
+        ...
 
 
 class SharedResult(dict[str, Any]):

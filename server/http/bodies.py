@@ -47,23 +47,29 @@ async def read_body(
     if kind and headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != kind:
         name = kind.decode()
         raise GateRefusal(415, "invalid", f"The body is not {name}.", f"Send Content-Type: {name}.")
-    body = bytearray()
+    if seconds is None:
+        return await _received(receive, limit)
     try:
         async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    return None
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    raise _too_large(limit)
-                if not message.get("more_body", False):
-                    break
+            return await _received(receive, limit)
     except TimeoutError:
         raise GateRefusal(
             408, "invalid", "The body did not arrive in time.", "Send the whole request at once."
         ) from None
-    return bytes(body)
+
+
+async def _received(receive: Receive, limit: int) -> bytes | None:
+    """A body as it arrives; None if the client leaves. Raises GateRefusal."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return None
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise _too_large(limit)
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def check_json(body: bytes, depth: int) -> None:

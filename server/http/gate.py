@@ -59,6 +59,9 @@ RULES_HEADER = b"x-teamroom-rules"
 RUNTIME_HEADER = b"x-teamroom-runtime"
 """Where it says where it runs."""
 
+SENT_ONCE = frozenset({b"host", b"origin", b"authorization", b"content-type", b"content-length"})
+"""The headers that the gate relies on."""
+
 READY_PATH = "/readyz"
 HEALTH_PATHS = ("/livez", "/healthz", READY_PATH)
 """The first two show that the process and its event loop answer; the third also checks the store."""
@@ -108,7 +111,7 @@ class Gate:
         self._turns = turns or Turns()
         self._visits = visits
         self._settings = settings
-        self._hosts = frozenset(allowed_hosts(settings))
+        self._hosts = frozenset(host.encode() for host in allowed_hosts(settings))
         self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)
@@ -151,8 +154,7 @@ class Gate:
         return {**scope, "path": path or "/", "raw_path": raw or b"/"}
 
     def _check_host(self, headers: dict[bytes, bytes]) -> None:
-        host = headers.get(b"host", b"").decode("latin-1")
-        if host.lower() not in self._hosts:
+        if headers.get(b"host", b"").lower() not in self._hosts:
             raise GateRefusal(
                 421,
                 "not_allowed",
@@ -481,11 +483,12 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     """The headers by name. Raises GateRefusal if one that the gate relies on occurs twice."""
     headers: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
-        if name in headers and name in (b"host", b"origin", b"authorization", b"content-type", b"content-length"):
+        if name not in headers:
+            headers[name] = value
+        elif name in SENT_ONCE:
             raise GateRefusal(400, "invalid", f"The header {name.decode('latin-1')} occurs twice.", "Send it once.")
-        if name == b"cookie" and name in headers:
-            value = headers.pop(name) + b"; " + value  # a proxy can split what a browser sent as one
-        headers.setdefault(name, value)
+        elif name == b"cookie":
+            headers[name] += b"; " + value  # a proxy can split what a browser sent as one
     return headers
 
 

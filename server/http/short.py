@@ -6,11 +6,10 @@ SDK's, byte for byte, which a differential test holds; older clients get one JSO
 """
 
 import json
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import mcp_types as t
 from mcp.server.connection import Connection
@@ -23,7 +22,7 @@ from pydantic_core import from_json, to_json
 from starlette.requests import Request
 from starlette.types import Scope, Send
 
-from teamroom.server.http.answers import SharedResult
+from teamroom.server.http.answers import CallParams, SharedResult
 from teamroom.server.http.gate import BODY_KEY, CALLER_KEY, TURN_KEY
 from teamroom.server.http.sessions import Sessions, client_of
 from teamroom.server.http.turns import OWN_TURN
@@ -33,17 +32,26 @@ METHOD = "tools/call"
 MESSAGE = frozenset({"jsonrpc", "id", "method", "params"})
 PARAMS = frozenset({"name", "arguments", "_meta"})
 ENVELOPE = (t.PROTOCOL_VERSION_META_KEY, t.CLIENT_CAPABILITIES_META_KEY, t.CLIENT_INFO_META_KEY)
-ENVELOPE_CHARACTERS = 4096
+ENVELOPE_BYTES = 4096
 """The longest envelope that the short way judges, because it remembers the judgement."""
 
 RESULT = ("_meta", "content", "isError", "resultType", "structuredContent")
 EARLIER_RESULT = ("_meta", "content", "isError", "structuredContent")
-RESERVED = re.compile("io\\.modelcontextprotocol/")
+RESERVED = "io.modelcontextprotocol/"
 ENCODER = json.JSONEncoder(separators=(",", ":"))
 
-CallTool = Callable[[Any, t.CallToolRequestParams], Awaitable[Any]]
+CallTool = Callable[[Any, CallParams], Awaitable[Any]]
 Hear = Callable[[Caller, Any, Any], None]
 """Gets the caller of a message, its metadata, and how its client introduced itself."""
+
+
+class ShortParams(NamedTuple):
+    """The parameters of a call that asks nothing."""
+
+    name: str
+    arguments: dict[str, Any] | None
+    request_state: str | None = None
+    input_responses: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -92,9 +100,7 @@ class ShortWay:
         call.scope = scope
         OWN_TURN.set(scope[TURN_KEY])
         self._hear(scope[CALLER_KEY], call.params.get("_meta"), client_of(call._connection))
-        given = t.CallToolRequestParams.model_construct(
-            name=call.params["name"], arguments=call.params.get("arguments")
-        )
+        given = ShortParams(call.params["name"], call.params.get("arguments"))
         try:
             answer = b'"result":' + self._encoded(await self._call_tool(call, given), call.is_modern)
         except Exception as error:
@@ -135,10 +141,13 @@ class ShortWay:
             return None
         envelope = {key: meta[key] for key in ENVELOPE if key in meta}
         is_modern = envelope.get(t.PROTOCOL_VERSION_META_KEY) == LATEST_MODERN_VERSION
-        is_plain = _is_plain({key: value for key, value in meta.items() if key not in envelope})
-        if not is_modern or not is_plain or len(encoded := ENCODER.encode(envelope)) > ENVELOPE_CHARACTERS:
+        if not is_modern or not _is_plain(meta, besides=ENVELOPE):
             return None
-        return call if is_valid(encoded) else None
+        try:
+            encoded = to_json(envelope, inf_nan_mode="constants")
+        except ValueError:  # half of a surrogate pair
+            return None
+        return call if len(encoded) <= ENVELOPE_BYTES and is_valid(encoded) else None
 
     def _of_session(self, scope: Scope, headers: dict[bytes, bytes]) -> ShortCall | None:
         id_, version = headers[b"mcp-session-id"].decode("latin-1"), headers.get(b"mcp-protocol-version")
@@ -169,7 +178,7 @@ class ShortWay:
 
 
 @lru_cache(maxsize=256)
-def is_valid(envelope: str) -> bool:
+def is_valid(envelope: bytes) -> bool:
     """Whether the SDK accepts an envelope. It is asked once for each client, with what that client can do."""
     try:
         validate_client_request(METHOD, LATEST_MODERN_VERSION, {"name": "", "_meta": json.loads(envelope)})
@@ -178,9 +187,10 @@ def is_valid(envelope: str) -> bool:
     return True
 
 
-def _is_plain(meta: dict[str, Any]) -> bool:
+def _is_plain(meta: dict[str, Any], besides: tuple[str, ...] = ()) -> bool:
     """Whether metadata has nothing to which the protocol gives a form, except for a token of progress in that form."""
-    return type(meta.get("progressToken", "")) in (int, str) and not any(map(RESERVED.match, meta))
+    is_reserved = any(name.startswith(RESERVED) and name not in besides for name in meta)
+    return type(meta.get("progressToken", "")) in (int, str) and not is_reserved
 
 
 @lru_cache(maxsize=64)

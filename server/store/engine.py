@@ -184,6 +184,14 @@ class Transactions(Protocol):
         ...
 
     @property
+    def identity_version(self) -> Hashable:
+        """A value that changes before anybody is answered whose act changed whom a token identifies (see `IDENTITY`).
+
+        None if the engine does not know that, because others change the room too.
+        """
+        ...
+
+    @property
     def is_writing(self) -> bool:
         """Whether the store is open and takes acts."""
         ...

@@ -37,6 +37,11 @@ class Reads(Protocol):
         """The version of a read that would begin now; None if it is not known."""
         ...
 
+    @property
+    def identity_version(self) -> Hashable:
+        """What changes with whom a token identifies; None if it is not known."""
+        ...
+
     async def close(self) -> None:
         """Close every connection."""
         ...
@@ -83,6 +88,11 @@ class CommittingStore:
     def version(self) -> Hashable:
         """The version of a read that would begin now; None if it is not known."""
         return self.reads.version
+
+    @property
+    def identity_version(self) -> Hashable:
+        """What changes with whom a token identifies; None if it is not known."""
+        return self.reads.identity_version
 
     @property
     def is_writing(self) -> bool:
@@ -161,6 +171,11 @@ class AttachedStore:
     def version(self) -> Hashable:
         """The version of a read that would begin now; None if it is not known."""
         return self.reads.version
+
+    @property
+    def identity_version(self) -> Hashable:
+        """What changes with whom a token identifies; None if it is not known."""
+        return self.reads.identity_version
 
     @property
     def is_writing(self) -> bool:

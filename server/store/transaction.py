@@ -339,12 +339,17 @@ class Effects:
     """What another server did is not known: everything that waits or follows something must look again."""
     is_cut_off: bool = False
     """The database cannot be reached: every open call and stream ends."""
+    identity: bool = False
+    """Whom a token identifies may have changed."""
     journal: list[dict[str, Any]] = field(default_factory=list)
     """Changed standings and revoked tokens, which are written to the control journal before the reply."""
 
 
 LOG_AND_VIEWS = ("log", "entry_age", "log_now")
 """The log's table, and the views that read it."""
+
+IDENTITY = frozenset({"member", "token", "standing"})
+"""The logged tables whose rows say whom a token identifies, and whether that member was killed (`token_by_hash`)."""
 
 FOLLOW_WALL_CLOCK = ("note_step", "move_digests", "look_at_notices_again", "look_at_letters_again")
 """The statements with which the store follows a step of the wall clock."""
@@ -433,6 +438,8 @@ class Writing(Reading):
         return super()._select(name, parameters)
 
     def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
+        if change.logged.table in IDENTITY:
+            self.effects.identity = True
         logged, given = change.logged, {name: parameters[name] for name in change.names}
         rows = [] if change.is_new else list(map(tuple, self._connection.execute(change.reads, given).fetchall()))
         if not rows and (key := change.inserted(given)) is not None:

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,6 +27,9 @@ WOKE = "teamroom/woke"
 RUN_ENDED = "teamroom/run-ended"
 """The key of `_meta` under which a listener says how its last run ended, with the fields of `EndedRun`."""
 
+LISTENERS_KEYS = frozenset({LISTENER, RUN, WOKE, RUN_ENDED})
+"""The keys of `_meta` that only listeners send."""
+
 PRESENT_SECONDS = 25.0
 """A listener that does not wait counts as present this long after its last call. It beats more than twice as often."""
 
@@ -35,9 +39,15 @@ LISTENERS_KNOWN = 16
 MILLISECONDS = 1000
 
 
-def listener_name(meta: Any) -> str | None:
+def meta_of(params: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The `_meta` of a message; {} if it has none."""
+    meta = (params or {}).get("_meta")
+    return meta if isinstance(meta, dict) else {}
+
+
+def listener_name(meta: dict[str, Any]) -> str | None:
     """The name that a listener gives itself in the `_meta` of a call. Raises Refusal `invalid`."""
-    value = meta.get(LISTENER) if isinstance(meta, dict) else None
+    value = meta.get(LISTENER)
     if value is None:
         return None
     if not isinstance(value, str) or not LISTENER_FORM.fullmatch(value):
@@ -49,9 +59,9 @@ def listener_name(meta: Any) -> str | None:
     return value
 
 
-def run_report(meta: Any) -> RunReport | None:
+def run_report(meta: dict[str, Any]) -> RunReport | None:
     """The run that a listener reports in the `_meta` of a call; None if it reports none. Raises Refusal `invalid`."""
-    value = meta.get(RUN) if isinstance(meta, dict) else None
+    value = meta.get(RUN)
     if value is None:
         return None
     report = _as_report(value)
@@ -71,9 +81,9 @@ def run_report(meta: Any) -> RunReport | None:
     return report
 
 
-def woke_cursor(meta: Any) -> int | None:
+def woke_cursor(meta: dict[str, Any]) -> int | None:
     """Up to which number a listener's wakes were handed to a harness that started. Raises Refusal `invalid`."""
-    value = meta.get(WOKE) if isinstance(meta, dict) else None
+    value = meta.get(WOKE)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST_NUMBER:
@@ -82,9 +92,9 @@ def woke_cursor(meta: Any) -> int | None:
     return value
 
 
-def ended_run(meta: Any) -> EndedRun | None:
+def ended_run(meta: dict[str, Any]) -> EndedRun | None:
     """How a listener's last run ended. Raises Refusal `invalid`."""
-    value = meta.get(RUN_ENDED) if isinstance(meta, dict) else None
+    value = meta.get(RUN_ENDED)
     if value is None:
         return None
     code, called = (value.get("code"), value.get("called")) if isinstance(value, dict) else (None, None)
@@ -99,7 +109,7 @@ def ended_run(meta: Any) -> EndedRun | None:
     return EndedRun(code, called)
 
 
-def _require_listener(meta: Any, key: str) -> None:
+def _require_listener(meta: dict[str, Any], key: str) -> None:
     if listener_name(meta) is None:
         raise Refusal(
             "invalid",

@@ -268,6 +268,10 @@ class Reads:
     def version(self) -> None:
         """Not known: only a snapshot tells which one it is, as other servers change the room too."""
 
+    @property
+    def identity_version(self) -> None:
+        """Not known, for the same reason."""
+
     def abandon(self) -> None:
         """Give up the connections that are in use: the database does not answer."""
         self._times_abandoned += 1

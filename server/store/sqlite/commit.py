@@ -64,6 +64,9 @@ class Committer(BatchCommitter):
         self._statements = context.statements
         self._reserve = reserve
         self.changes = 0
+        """How many commits have changed the database."""
+        self.identities = 0
+        """How many of these may have changed whom a token identifies."""
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
         self._changes_before = 0
@@ -111,6 +114,7 @@ class Committer(BatchCommitter):
         self.last = head.copy()
         self._count(batch)
         self.changes += has_written
+        self.identities += any(job.effects is not None and job.effects.identity for job in batch)
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
@@ -287,6 +291,7 @@ class Committer(BatchCommitter):
 
     def _abandon(self) -> None:
         self._growth = None
+        self.identities += 1  # a commit that failed may have taken place
         if self.connection.in_transaction:
             try:
                 self.run_named("rollback")

@@ -20,15 +20,19 @@ class Reads:
     """Runs the reads of one event loop. `note_failure` gets each error of SQLite, which may be damage.
 
     `changes`: how many transactions have changed what reads find. It has risen before anybody is answered whose act
-    a read would show.
+    a read would show. `identities`: the same of those that changed whom a token identifies.
     """
 
     def __init__(
-        self, context: Context, note_failure: Callable[[sqlite3.Error], None], changes: Callable[[], int]
+        self,
+        context: Context,
+        note_failure: Callable[[sqlite3.Error], None],
+        changes: Callable[[], int],
+        identities: Callable[[], int],
     ) -> None:
         self._context = context
         self._note_failure = note_failure
-        self._changes = changes
+        self._changes, self._identities = changes, identities
         self.readers = Readers(context, changes)
         self._direct: SteppedConnection | None = None
 
@@ -74,6 +78,11 @@ class Reads:
     def version(self) -> int:
         """The version of a read that would begin now: the number of changes."""
         return self._changes()
+
+    @property
+    def identity_version(self) -> int:
+        """How many transactions changed whom a token identifies."""
+        return self._identities()
 
     async def close(self) -> None:
         """Close every connection, once the reads that are running have ended."""

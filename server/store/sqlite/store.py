@@ -57,7 +57,7 @@ class SqliteStore(CommittingStore):
         self._reserve = Reserve(folder, context.settings.reserve_bytes)
         self.committer: Committer = make_committer(self.path, context, self._reserve)
         self.writer = make_writer(self.committer, context.settings, carry_out)
-        self.reads: Reads = Reads(context, self.committer.note_damage, self._changes)
+        self.reads: Reads = Reads(context, self.committer.note_damage, self._changes, self._identities)
         self._connect: Callable[[Path], sqlite3.Connection] = connect_reader
 
     async def open(self, vouch: Vouch = lambda tx: None, before_migrating: Callable[[], None] = lambda: None) -> None:
@@ -118,7 +118,7 @@ class SqliteStore(CommittingStore):
 
     async def attach(self) -> AttachedStore:
         """This store for the event loop of the caller."""
-        reads = Reads(self.context, self.committer.note_damage, self._changes)
+        reads = Reads(self.context, self.committer.note_damage, self._changes, self._identities)
         try:
             await reads.open(lambda: self._connect(self.path))
         except sqlite3.Error as error:
@@ -128,6 +128,9 @@ class SqliteStore(CommittingStore):
 
     def _changes(self) -> int:
         return self.committer.changes
+
+    def _identities(self) -> int:
+        return self.committer.identities
 
     async def close(self) -> None:
         """Finish the acts that wait, and close the file."""
