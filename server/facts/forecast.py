@@ -4,10 +4,11 @@ from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
 from teamroom.server.identity import Caller
+from teamroom.server.record import chain as log
 from teamroom.server.rules.presence import find_presence, is_woken, may_be_woken
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.tasks import TaskRow
-from teamroom.server.store.transaction import Reading
+from teamroom.server.store.transaction import Reading, Writing
 
 LOOKED_AT = 50
 """How many members are examined, the most recent callers first."""
@@ -45,16 +46,21 @@ def list_available_members(tx: Reading, author: int, needs: list[str], limit: in
     return [*woken, *others][:limit]
 
 
-def forecasts(tx: Reading, caller: Caller, rows: list[MemberFacts], needs: list[str]) -> list[Forecast]:
+def forecasts(tx: Writing, caller: Caller, rows: list[MemberFacts], needs: list[str]) -> list[Forecast]:
     """The forecasts for addressees. Agents without an estimate also get who else could answer, which is found once."""
     found = [forecast(tx, row) for row in rows]
-    if all(_has_estimate(one, row) for one, row in zip(found, rows, strict=True)):
-        return found
-    others = [other.name for other in list_available_members(tx, caller.member, needs, OTHERS_SHOWN + 1)]
     for one, row in zip(found, rows, strict=True):
         if not _has_estimate(one, row):
-            one.others = [name for name in others if name != row.name][:OTHERS_SHOWN]
+            one.others = [name for name in _others(tx, needs) if name not in (row.name, caller.name)][:OTHERS_SHOWN]
     return found
+
+
+def _others(tx: Writing, needs: list[str]) -> list[str]:
+    """Members that could answer: as many that an author and an addressee may be among them. A batch looks once."""
+    return tx.in_batch(
+        ("others", *needs),
+        lambda: [row.name for row in list_available_members(tx, log.ROOM_MEMBER, needs, OTHERS_SHOWN + 2)],
+    )
 
 
 def _has_estimate(found: Forecast, row: MemberFacts) -> bool:

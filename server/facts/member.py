@@ -22,7 +22,7 @@ from teamroom.server.rules.presence import (
     make_forecast,
 )
 from teamroom.server.rules.runs import Run
-from teamroom.server.rules.wakes import Fault
+from teamroom.server.rules.wakes import Fault, Wakes
 from teamroom.server.store.rows.log import LastAct
 from teamroom.server.store.rows.members import MemberFacts
 from teamroom.server.store.rows.supervisor import WatchedMember
@@ -254,7 +254,7 @@ def forecast(tx: Reading, row: MemberFacts) -> Forecast:
     """The forecast for one addressee, from how long its newest answers took."""
     settings = tx.settings
     facts = facts_of(tx, row)
-    expected, _ = forecast_of(tx, row, facts)
+    expected = _expected(tx, row, facts, answer_times(tx, row.id), _wakes_of(tx, row))
     return Forecast(
         to=row.name,
         mode=facts.mode,
@@ -273,14 +273,22 @@ def forecast_of(tx: Reading, row: ForecastFacts, facts: Facts) -> tuple[rules.Fo
 
     From how long its newest wakes waited for an act, since when one waits, and what was seen of them.
     """
-    answered, wakes = answer_times(tx, row.id), wakes_of(tx, row.id, row.owner, row.is_verified, row.unacted_at)
-    made = make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row), wakes)
-    return made, find_wake_fault(facts, wakes, answered, tx.now, tx.settings)
+    answered, wakes = answer_times(tx, row.id), _wakes_of(tx, row)
+    fault = find_wake_fault(facts, wakes, answered, tx.now, tx.settings)
+    return _expected(tx, row, facts, answered, wakes), fault
 
 
 def wakes_fault(tx: Reading, row: ForecastFacts, facts: Facts) -> Fault:
     """What is wrong with a member's wakes."""
-    return forecast_of(tx, row, facts)[1]
+    return find_wake_fault(facts, _wakes_of(tx, row), answer_times(tx, row.id), tx.now, tx.settings)
+
+
+def _expected(tx: Reading, row: ForecastFacts, facts: Facts, answered: list[float], wakes: Wakes) -> rules.Forecast:
+    return make_forecast(facts, answered, tx.now, tx.settings, waits_for_act(tx, row), wakes)
+
+
+def _wakes_of(tx: Reading, row: ForecastFacts) -> Wakes:
+    return wakes_of(tx, row.id, row.owner, row.is_verified, row.unacted_at)
 
 
 def last_evidence(tx: Reading, member: int) -> float | None:

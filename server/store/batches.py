@@ -8,7 +8,7 @@ import bisect
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -76,6 +76,8 @@ class BatchCommitter(ABC):
         self.context = context
         self._batch_acts = context.settings.batch_acts
         self._batch_seconds = context.settings.batch_seconds
+        self._found: dict[Hashable, Any] = {}
+        """What acts of the batch under way found, and others of it may use."""
         self.damage: str | None = None
         """What is wrong with the database. Nothing is written to a damaged one."""
         self.commits = 0
@@ -178,7 +180,7 @@ class BatchCommitter(ABC):
         before = head.copy()
         connection = self._begin_act()
         try:
-            tx = Writing(connection, self.context, head, connection.lift_limit)
+            tx = Writing(connection, self.context, head, connection.lift_limit, self._found)
             job.result = work(tx)
             tx.end()
             self._settle_act()
@@ -259,6 +261,7 @@ class BatchCommitter(ABC):
     def _timed_begin(self) -> Head:
         """Begin a transaction, and count how long that takes."""
         began = time.monotonic()
+        self._found.clear()
         try:
             return self._begin()
         finally:

@@ -359,8 +359,14 @@ class Writing(Reading):
     """A write transaction. It has locked the head row, so it is the only one in the room."""
 
     def __init__(
-        self, connection: Connection, context: Context, head: Head, lift_limit: Callable[[], None] = lambda: None
+        self,
+        connection: Connection,
+        context: Context,
+        head: Head,
+        lift_limit: Callable[[], None] = lambda: None,
+        found: dict[Hashable, Any] | None = None,
     ) -> None:
+        """`found`: what acts of the same batch found; see `in_batch`."""
         super().__init__(connection, context)
         self._defer: Callable[[str, Mapping[str, Any]], object] = getattr(connection, "defer", connection.execute)
         self.lift_limit = lift_limit
@@ -368,6 +374,7 @@ class Writing(Reading):
         self.entropy = context.entropy
         self.head = head
         self.effects = Effects()
+        self._found = {} if found is None else found
         self.before: dict[tuple[str, Key], Row | None] = {}
         """The logged rows that this act may have changed, as they were before. None: there was no such row."""
         self.newest: Any = None
@@ -411,6 +418,19 @@ class Writing(Reading):
         """State the topics that changed; their followers get a push after the commit."""
         self.effects.changed.update(topics)
 
+    def in_batch(self, key: Hashable, find: Callable[[], T]) -> T:
+        """What an earlier act of this batch found under a key, else what `find` finds now.
+
+        Only for what informs and decides nothing: it is some milliseconds old. No act gets what another one found
+        before a standing changed.
+        """
+        if self.effects.identity:
+            return find()
+        if key not in self._found:
+            self._found[key] = find()
+        found: T = self._found[key]
+        return found
+
     def run(self, name: str, /, **parameters: Any) -> None:
         """Run a statement that changes rows. Logged rows are noted first, as they are before.
 
@@ -440,6 +460,7 @@ class Writing(Reading):
     def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
         if change.logged.table in IDENTITY:
             self.effects.identity = True
+            self._found.clear()
         logged, given = change.logged, {name: parameters[name] for name in change.names}
         rows = [] if change.is_new else list(map(tuple, self._connection.execute(change.reads, given).fetchall()))
         if not rows and (key := change.inserted(given)) is not None:

@@ -124,9 +124,10 @@ class Listeners:
     def listens(self, member: int) -> bool:
         """Whether a member's listener waits now, or was answered just now, so that it calls again soon."""
         live = self._live.get(member)
-        if (live is not None and live.waits) or self._people[member]:
+        if (live is not None and live.waits) or self._people.get(member):
             return True
-        return self._steady() - self._left_at.get(member, -math.inf) < PRESENT_SECONDS
+        left_at = self._left_at.get(member)
+        return left_at is not None and self._steady() - left_at < PRESENT_SECONDS
 
     def note_call(self, caller: Caller, name: str) -> None:
         """Note that a named listener is present although it does not wait, for example while its command runs."""

@@ -34,7 +34,7 @@ from tests.support.rooms import RunningRoom, StillTime, running_room
 pytestmark = promise("CTL2")
 
 UNDISTURBED_WITHIN = 50
-"""How often it is tried whether a reply is kept: in PostgreSQL, a change of any database on the same server drops it."""
+"""How often it is tried whether a reply is kept: PostgreSQL drops it with a change of any of its databases."""
 
 SHARED = sorted(name for name, tool in TOOLS.items() if isinstance(tool.does, Read) and tool.does.is_shared)
 

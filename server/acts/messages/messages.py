@@ -204,7 +204,7 @@ def post_message(tx: Writing, caller: Caller, arguments: PostMessage) -> Posted:
 
 
 def _forecasts(
-    tx: Reading, caller: Caller, addressees: list[MemberFacts], found: Addressed, task: TaskRow | None
+    tx: Writing, caller: Caller, addressees: list[MemberFacts], found: Addressed, task: TaskRow | None
 ) -> list[Forecast]:
     """The forecasts for a message's addressees; one that it does not wake has none."""
     made = forecasts(tx, caller, addressees, needs_of_any(tx, task))
