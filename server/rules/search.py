@@ -51,10 +51,14 @@ _HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
+SHORTENED = "…"
+"""What a text ends with that was shortened: no word, and often the only character that is not ASCII."""
+
+
 def index_words(text: str) -> str:
     """The words by which a text is found, for the tokenizer of the index."""
     parts = list(_parts_of_names(text)) if _HUMP.search(text) else []
-    if not text.isascii():
+    if not text.isascii() and not (text := text.removesuffix(SHORTENED)).isascii():
         text = _RUN.sub(lambda run: f" {' '.join(run[0])} ", _normal(text))
     return f"{text} {' '.join(parts)}" if parts else text
 

@@ -211,16 +211,19 @@ class Reading:
         Raises Refusal `not_allowed` when the policy is missing or cannot be read (CTL8).
         """
         if self._policy is None:
-            try:
-                self._policy = with_policy(self.configured_policy, self.value(str, "policy"))
-            except SettingsError as error:
-                raise Refusal(
-                    "not_allowed",
-                    f"The room denies this, because {error}.",
-                    "Tell a room owner to run `teamroom policy`: it says what to set again.",
-                    subject="policy",
-                ) from None
+            self._policy = self._find_policy()
         return self._policy
+
+    def _find_policy(self) -> Policy:
+        try:
+            return with_policy(self.configured_policy, self.value(str, "policy"))
+        except SettingsError as error:
+            raise Refusal(
+                "not_allowed",
+                f"The room denies this, because {error}.",
+                "Tell a room owner to run `teamroom policy`: it says what to set again.",
+                subject="policy",
+            ) from None
 
     def one(self, kind: type[R], name: str, /, **parameters: Any) -> R | None:
         """The first row of a statement, as a row of this kind, or None."""
@@ -351,6 +354,9 @@ LOG_AND_VIEWS = ("log", "entry_age", "log_now")
 IDENTITY = frozenset({"member", "token", "standing"})
 """The logged tables whose rows say whom a token identifies, and whether that member was killed (`token_by_hash`)."""
 
+FOUND_FROM = IDENTITY | {"policy"}
+"""The logged tables on which depends what acts of a batch share: see `Writing.in_batch`."""
+
 FOLLOW_WALL_CLOCK = ("note_step", "move_digests", "look_at_notices_again", "look_at_letters_again")
 """The statements with which the store follows a step of the wall clock."""
 
@@ -375,6 +381,7 @@ class Writing(Reading):
         self.head = head
         self.effects = Effects()
         self._found = {} if found is None else found
+        self._changes_found = False
         self.before: dict[tuple[str, Key], Row | None] = {}
         """The logged rows that this act may have changed, as they were before. None: there was no such row."""
         self.newest: Any = None
@@ -418,13 +425,16 @@ class Writing(Reading):
         """State the topics that changed; their followers get a push after the commit."""
         self.effects.changed.update(topics)
 
+    def _find_policy(self) -> Policy:
+        return self.in_batch("policy", super()._find_policy)
+
     def in_batch(self, key: Hashable, find: Callable[[], T]) -> T:
         """What an earlier act of this batch found under a key, else what `find` finds now.
 
-        Only for what informs and decides nothing: it is some milliseconds old. No act gets what another one found
-        before a standing changed.
+        It is dropped when an act changes a row of `FOUND_FROM`. Of what else it depends on, it is as old as the batch,
+        so that it may only inform.
         """
-        if self.effects.identity:
+        if self._changes_found:
             return find()
         if key not in self._found:
             self._found[key] = find()
@@ -453,14 +463,16 @@ class Writing(Reading):
         return sql
 
     def _select(self, name: str, parameters: Mapping[str, Any]) -> Cursor:
-        if self.write_newest is not None and looks_at_log(self._statements[name]):
+        sql = self._statements[name]
+        if self.write_newest is not None and looks_at_log(sql):
             self.write_newest(self)
-        return super()._select(name, parameters)
+        return self._connection.execute(sql, parameters)
 
     def _note(self, change: Change, parameters: Mapping[str, Any]) -> None:
-        if change.logged.table in IDENTITY:
-            self.effects.identity = True
+        if change.logged.table in FOUND_FROM:
+            self._changes_found = True
             self._found.clear()
+            self.effects.identity |= change.logged.table in IDENTITY
         logged, given = change.logged, {name: parameters[name] for name in change.names}
         rows = [] if change.is_new else list(map(tuple, self._connection.execute(change.reads, given).fetchall()))
         if not rows and (key := change.inserted(given)) is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from teamroom.server.acts.tasks.repairs import cancel_repair, give_back_repairs, request_repair
 from teamroom.server.facts.channels import letter_settings
-from teamroom.server.facts.ids import message_name, task_name
+from teamroom.server.facts.ids import task_name
 from teamroom.server.facts.member import facts_of, member_changed
 from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER
 from teamroom.server.facts.timers import Timer, cancel_timer, check_presence_by, schedule_presence_check
@@ -267,7 +267,7 @@ def _question(tx: Reading, row: WatchedMember) -> tuple[str, list[str]]:
     held = [task_name(task) for task in tx.column(int, "tasks_held", member=row.id)]
     if held:
         return "a task that you hold", held
-    posted = [message_name(message) for message in tx.column(int, "last_messages_of", member=row.id, limit=POSTS_KNOWN)]
+    posted = tx.column(str, "last_messages_of", member=row.id, limit=POSTS_KNOWN)
     if posted:
         return f"the M-number of one of your last {POSTS_KNOWN} messages", posted
     return "your name in this room", [row.name, f"@{row.name}"]

@@ -232,7 +232,10 @@ update trouble set wrong_answers = wrong_answers + 1 where member = :member
 delete from trouble where member = :member
 
 -- name: last_messages_of
-select id from message where author = :member order by id desc limit :limit
+select subject from log
+where act = 'post_message' and actor = :member and outcome = 'ok'
+order by seq desc
+limit :limit
 
 -- name: has_answered
 -- Whether a member posted in a thread after a message.
