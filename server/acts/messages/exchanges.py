@@ -89,10 +89,12 @@ LOOKED_AT = 50
 
 def _step(tx: Reading, author: int, other: int, thread: int, said: LastTurn | None, heard: LastTurn | None) -> Step:
     last = said if heard is None or (said is not None and said.message > heard.message) else heard
-    if last is not None and _is_over(tx, author, other, thread, last):
-        last = None
-    before = None if last is None else Turn(last.turn, last.author)
-    return step(before, author, tx.policy.exchange_rounds)
+    rounds = tx.policy.exchange_rounds
+    begins = step(None, author, rounds)
+    if last is None:
+        return begins
+    goes_on = step(Turn(last.turn, last.author), author, rounds)
+    return begins if goes_on == begins or _is_over(tx, author, other, thread, last) else goes_on
 
 
 class _WayBack:
