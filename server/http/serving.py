@@ -4,6 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from types import FrameType
 from typing import Protocol as Interface
 
 import uvicorn
@@ -39,6 +40,7 @@ class WebServer(uvicorn.Server):
         super().__init__(config)
         self._web = web
         self._opened = opened
+        self._loop, self._ends = asyncio.get_running_loop(), asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then say so. Uvicorn would accept whatever comes, so it is given nothing to listen on."""
@@ -49,6 +51,21 @@ class WebServer(uvicorn.Server):
             self.servers.append(accepting)  # type: ignore[arg-type]
         if not self.should_exit:
             self._opened()
+
+    def end(self) -> None:
+        """Stop serving. Call it on the event loop."""
+        self.should_exit = True
+        self._ends.set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal ends it."""
+        super().handle_exit(sig, frame)
+        self._loop.call_soon_threadsafe(self._ends.set)
+
+    async def main_loop(self) -> None:
+        """Wait until it ends. Uvicorn itself looks ten times a second: most of what an idle room would do."""
+        if not await self.on_tick(0):
+            await self._ends.wait()
 
     def _make_protocol(self) -> Protocol:
         return Protocol(
@@ -94,7 +111,7 @@ async def serve_web(
 async def _stop_with(stop: asyncio.Event, server: WebServer) -> None:
     """Stop a server with an event."""
     await stop.wait()
-    server.should_exit = True
+    server.end()
 
 
 Serve = Callable[[Callable[[], None], asyncio.Event], Awaitable[None]]
