@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from teamroom.server.facts.member import facts_named, near_names
 from teamroom.server.identity import Caller
-from teamroom.server.rules.mentions import Mention, find_mentions
+from teamroom.server.rules.mentions import Mention, find_mentions, may_mention
 from teamroom.server.rules.names import AT, WHOLE_ROOM, normalize_name
 from teamroom.server.store.rows.members import MemberFacts, MemberRow, Renamed
 from teamroom.server.store.transaction import Reading, Writing
@@ -54,7 +54,7 @@ def mentioned_member(tx: Reading, mention: Mention) -> MemberFacts | None:
 
 def list_not_reached(tx: Writing, caller: Caller, arguments: BaseModel, reply: BaseModel) -> list[NotReached]:
     """The mentions in the texts of an act that wake nobody, and words for everybody among its addressees."""
-    texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
+    texts = list(filter(may_mention, _values(arguments, PROSE)))
     named = vars(arguments).get("to")
     everybody = [Mention(name) for name in named if normalize_name(name) in WHOLE_ROOM] if type(named) is list else []
     if not texts and not everybody:
@@ -75,7 +75,7 @@ def list_new_names(tx: Writing, arguments: BaseModel) -> list[NewName]:
     """The former names among the arguments and in the texts of an act, each with the name of its member now."""
     if not tx.principal.has_former_names:
         return []
-    texts = [text for text in _values(arguments, PROSE) if any(sign in text for sign in AT)]
+    texts = list(filter(may_mention, _values(arguments, PROSE)))
     named = [name.removeprefix("owner:").lstrip(AT) for name in _values(arguments, NAMES_MEMBER)]
     mentioned = (name for text in texts for mention in find_mentions(text) for name in mention.spellings)
     found: dict[str, NewName] = {}

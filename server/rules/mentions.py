@@ -70,9 +70,14 @@ class Mention:
         return (self.name, *self.others)
 
 
+def may_mention(text: str) -> bool:
+    """Whether a text has a sign that begins a mention."""
+    return any(map(text.__contains__, AT))
+
+
 def find_mentions(text: str) -> list[Mention]:
     """The mentions of a text, in order, each name once."""
-    if not any(sign in text for sign in AT):
+    if not may_mention(text):
         return []
     found: dict[str, Mention] = {}
     for mention in _mentions(_prose(text.translate(_NARROW))):

@@ -184,14 +184,18 @@ class Writer:
 
     def _let_in(self, seconds: float) -> None:
         """Let those that came stand in line, after waiting for the first of them."""
-        with contextlib.suppress(queue.Empty):
-            while not self._is_told_to_stop:
-                jobs = self._queue.get(timeout=seconds) if seconds else self._queue.get_nowait()
-                if jobs is None:
-                    self._is_told_to_stop = True
-                else:
-                    self._line.add(jobs)
-                seconds = 0
+        if seconds:
+            with contextlib.suppress(queue.Empty):
+                self._admit(self._queue.get(timeout=seconds))
+        while not self._queue.empty():  # nobody else takes from it
+            self._admit(self._queue.get_nowait())
+
+    def _admit(self, jobs: list[Job] | None) -> None:
+        """Let acts stand in line; None ends the thread once they are done."""
+        if jobs is None:
+            self._is_told_to_stop = True
+        else:
+            self._line.add(jobs)
 
     def answer(self, batch: list[Job]) -> None:
         """Let the event loops answer these acts, with one call into each."""
