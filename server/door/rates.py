@@ -84,8 +84,9 @@ class Rates:
 
     def take_act(self, caller: Caller, size: int) -> None:
         """Count one act, and the bytes of its arguments. Raises Refusal `rate_limited`."""
-        self.require_care(caller)
-        budgets, now, share = self._of(caller), self._steady(), _share(caller)
+        share = _share(caller)
+        budgets, now = self._of_member(caller.member, share), self._steady()
+        self._require_care(caller, budgets, now)
         if (seconds := budgets.acts.missing_seconds(1, now)) > 0:
             limit = self._settings.acts_per_second * share
             raise _limited(f"@{caller.name} makes more than {limit:g} acts a second.", seconds)
@@ -119,8 +120,10 @@ class Rates:
 
     def require_care(self, caller: Caller) -> None:
         """Let a call pass, unless too many of the member's calls were refused. Raises Refusal `rate_limited`."""
-        refusals = self._of(caller).refusals
-        if (seconds := refusals.missing_seconds(1, self._steady())) > 0:
+        self._require_care(caller, self._of(caller), self._steady())
+
+    def _require_care(self, caller: Caller, budgets: Budgets, now: float) -> None:
+        if (seconds := budgets.refusals.missing_seconds(1, now)) > 0:
             limit = self._settings.refusals_per_minute * _share(caller)
             raise _limited(f"More than {limit} calls of @{caller.name} were refused in a minute.", seconds)
 
