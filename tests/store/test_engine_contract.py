@@ -301,6 +301,60 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_act
     assert bench.logged() == bench.woken() == ["first", "last"]
 
 
+def remembering(found: list[int], *before: Callable[[Writing], object]) -> Callable[[Writing], int]:
+    """An act that asks for what its batch found, after some other steps; `found` gets a number for each look."""
+
+    def work(tx: Writing) -> int:
+        for step in before:
+            step(tx)
+        return tx.in_batch("a key", lambda: found.append(len(found)) or len(found))  # type: ignore[func-returns-value]
+
+    return work
+
+
+def set_policy(tx: Writing) -> None:
+    tx.run("set_policy", document="{}")
+    entry("policy")(tx)
+
+
+def pause_room(tx: Writing) -> None:
+    about = {"now": tx.now, "until": None, "reason": "test", "by_member": 2, "by_role": "owner"}
+    tx.run("set_standing", scope="room", target=0, state="paused", **about)
+    entry("pause")(tx)
+
+
+def fail(tx: Writing) -> None:
+    raise ZeroDivisionError
+
+
+async def test_acts_of_a_batch_share_what_one_of_them_found_and_the_next_batch_looks_again(bench: Bench) -> None:
+    found: list[int] = []
+    assert await bench.batch(remembering(found), bench.entry("between"), remembering(found)) == [1, 3, 1]
+    assert await bench.batch(remembering(found)) == [2]
+
+
+@pytest.mark.parametrize("change", [set_policy, pause_room])
+async def test_no_act_gets_what_was_found_before_or_by_a_change(
+    bench: Bench, change: Callable[[Writing], None]
+) -> None:
+    found: list[int] = []
+    acts = [remembering(found), remembering(found, change), remembering(found), remembering(found)]
+    assert await bench.batch(*acts) == [1, 2, 3, 3]
+
+
+@pytest.mark.parametrize("change", [set_policy, pause_room])
+async def test_what_an_undone_change_found_is_not_shared(bench: Bench, change: Callable[[Writing], None]) -> None:
+    found: list[int] = []
+
+    def undone(tx: Writing) -> None:
+        remembering(found, change)(tx)
+        fail(tx)
+
+    first, failed, last = await bench.batch(remembering(found), undone, remembering(found))
+    assert isinstance(failed, ZeroDivisionError)
+    assert (first, last) == (1, 3)
+
+
 async def test_numbers_are_dense_and_end_at_the_head_despite_rollbacks(bench: Bench) -> None:
     works = [broken(f"{n}") if n % 3 == 0 else bench.entry(f"{n}") for n in range(AT_ONCE)]
     answers = await asyncio.gather(*(bench.write(work) for work in works), return_exceptions=True)
