@@ -76,7 +76,10 @@ class WebServer(uvicorn.Server):
         )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop within two seconds, with streams open or not."""
+        """Stop within two seconds, with streams open or not. What was accepted last ends like all others."""
+        for accepting in self.servers:
+            accepting.close()
+            await accepting.wait_closed()
         self._web.end_streams()
         await super().shutdown(sockets)
 
