@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio.lowlevel
 import pytest
@@ -78,6 +79,32 @@ async def test_a_large_log_is_cut_under_load(tmp_path: Path, monkeypatch: pytest
             await bench.write(bench.entry(f"{number}", "x" * 50_000))
             sizes.append(log_bytes(bench))
         assert max(sizes) < 400_000
+
+
+async def test_a_large_log_is_used_again_under_load_and_cut_when_nothing_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "LARGEST_LOG_BYTES", 400_000)
+    run, ran = commit.Committer.run_named, list[str]()
+
+    def noted(committer: commit.Committer, name: str, *given: Any) -> sqlite3.Cursor:
+        ran.append(name)
+        return run(committer, name, *given)
+
+    monkeypatch.setattr(commit.Committer, "run_named", noted)
+    monkeypatch.setattr(writer, "IDLE_SECONDS", BOUND_SECONDS)
+    async with open_store(tmp_path / "room") as bench:
+        sizes = []
+        for number in range(100):
+            await bench.write(bench.entry(f"{number}", "x" * 20_000))
+            sizes.append(log_bytes(bench))
+        assert ran.count("checkpoint") >= 4, "2 MB were written"
+        assert "checkpoint_and_cut" not in ran
+        assert 400_000 < max(sizes) < 500_000
+        assert sizes[40:].count(max(sizes)) == len(sizes[40:]), "it is neither cut nor made longer any more"
+        monkeypatch.setattr(writer, "IDLE_SECONDS", 0.01)
+        await bench.write(bench.entry("last"))
+        await until(lambda: log_bytes(bench) == 0)
 
 
 @promise("SAF4")

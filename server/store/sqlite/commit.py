@@ -32,7 +32,10 @@ LARGE_LOG_BYTES = 8_388_608
 """A write-ahead log that grew beyond this, while a reader held it, is cut as soon as the reader lets go of it."""
 
 LARGEST_LOG_BYTES = 4 * LARGE_LOG_BYTES
-"""A log of this size is checkpointed under load too, and cut."""
+"""A log of this size is checkpointed under load too, and used again from its beginning: that costs less than a new one.
+
+If it has grown by a quarter meanwhile, it is cut.
+"""
 
 SCRUB_AGAIN_SECONDS = 1.0
 """After this long a log that a reader used is cut again."""
@@ -82,6 +85,12 @@ class Committer(BatchCommitter):
         """The size of the database file, which only a checkpoint changes; None: not known."""
         self._was_log_held = False
         """Whether a reader kept a checkpoint from copying all of the log, which then grows."""
+        self._kept_log_bytes = 0
+        """The size of a log that is used again; 0 for one that grows from nothing."""
+        self._log_began = 0
+        """After how many commits the log was last begun or used again."""
+        self._log_lasts = 0
+        """How many commits filled it; 0 while it grows from nothing."""
 
     def open(self) -> None:
         """Connect. Raises sqlite3.Error."""
@@ -131,10 +140,11 @@ class Committer(BatchCommitter):
 
     def is_checkpoint_due(self) -> bool:
         """Whether the size of the write-ahead log, or the space of the disk, calls for a checkpoint now."""
-        return self._is_log_too_large() or self._reserve.calls_for_a_checkpoint(self.growth())
+        is_used_up = 0 < self._log_lasts <= self.commits - self._log_began
+        return is_used_up or self._is_log_too_large() or self._reserve.calls_for_a_checkpoint(self.growth())
 
     def checkpoint(self, how: str) -> None:
-        """Copy what was committed into the database file, if the disk has space for it. A large log is cut."""
+        """Copy what was committed into the database file, if the disk has space for it."""
         if not self._reserve.has_room_for(self.growth()):
             return
         self._growth = self._file_bytes = None
@@ -143,11 +153,23 @@ class Committer(BatchCommitter):
             if found["checkpointed"] < found["log"]:
                 self._was_log_held = True
                 self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS
-            elif self._log_bytes() > self._log_bound():
+            elif not self._uses_log_again() and self._log_bytes() > self._log_bound():
                 self._was_log_held = not self._cut_log()
                 self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS if self._was_log_held else 0.0
         except sqlite3.Error as error:
             self._note_full(error)
+
+    def _uses_log_again(self) -> bool:
+        """Let what follows overwrite a log that was copied as a whole, unless it must be cut."""
+        size = self._log_bytes()
+        if not self._reserve.is_held or self._was_log_held or size > LARGEST_LOG_BYTES * 5 // 4:
+            return False
+        if size > LARGEST_LOG_BYTES:
+            if not self._kept_log_bytes:
+                self._log_lasts = self.commits - self._log_began
+            self._kept_log_bytes = size
+        self._log_began = self.commits
+        return True
 
     def rest(self) -> bool:
         """Use the time in which nothing waits: index what is left, cut the log, then give free space back.
@@ -203,7 +225,7 @@ class Committer(BatchCommitter):
         """The size of the log at which it is cut: less than usual if a reader held it, or if the disk is full."""
         if not self._reserve.is_held:
             return self._reserve.size
-        return LARGE_LOG_BYTES if self._was_log_held else LARGEST_LOG_BYTES
+        return LARGE_LOG_BYTES if self._was_log_held else max(LARGEST_LOG_BYTES, self._kept_log_bytes)
 
     def scrub(self) -> None:
         """Take one step to remove what still holds redacted content: words in the index, then the write-ahead log.
@@ -238,9 +260,13 @@ class Committer(BatchCommitter):
         self._growth = self._file_bytes = None
         self.run_named("wait_never")
         try:
-            return not self.run_named("checkpoint_and_cut").fetchone()["busy"]
+            is_cut = not self.run_named("checkpoint_and_cut").fetchone()["busy"]
         finally:
             self.run_named("wait_for_locks")
+        if is_cut:
+            self._kept_log_bytes = self._log_lasts = 0
+            self._log_began = self.commits
+        return is_cut
 
     def _log_bytes(self) -> int:
         try:
