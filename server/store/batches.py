@@ -30,6 +30,13 @@ log = logging.getLogger("teamroom.store")
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 """The sizes by which batches are counted."""
 
+TIMES_OVERTAKEN = 8
+"""How often one act is undone at most to let another one overtake it."""
+
+
+class OvertakenError(StorageError):
+    """An act was ended because another one overtakes it. It is undone, and runs again later; no caller sees this."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -42,6 +49,7 @@ class Job:
     when_full: bool = False
     turn: Turn = ROOMS_TURN
     came_at: float = field(default_factory=time.monotonic)
+    times_overtaken: int = 0
     result: Any = None
     error: Exception | None = None
     effects: Effects | None = None
@@ -76,6 +84,12 @@ class BatchCommitter(ABC):
         self.context = context
         self._batch_acts = context.settings.batch_acts
         self._batch_seconds = context.settings.batch_seconds
+        self.is_overtaking: Callable[[], bool] = lambda: False
+        """Whether an act waits that overtakes the others. The writer says so."""
+        self.put_back: Callable[[Job], None] = lambda job: None
+        """Lets an act that was overtaken wait again. The writer does so."""
+        self._may_be_overtaken = False
+        """Whether the act that runs is undone if another one overtakes it."""
         self._found: dict[Hashable, Any] = {}
         """What acts of the batch under way found, and others of it may use."""
         self.damage: str | None = None
@@ -151,6 +165,13 @@ class BatchCommitter(ABC):
         """Raise what a statement of the act that ends failed with, if the engine does not know it yet."""
         return
 
+    def is_overtaken(self) -> bool:
+        """Whether the act that runs must end, as another one overtakes it. An engine whose acts take long asks this.
+
+        The act then ends with OvertakenError.
+        """
+        return self._may_be_overtaken and self.is_overtaking()
+
     # -------------------------------------------------------------- between commits
 
     def is_checkpoint_due(self) -> bool:
@@ -220,8 +241,11 @@ class BatchCommitter(ABC):
             head = opened.copy()
             while job is not None:
                 batch.append(job)
-                self.run_act(job, head)
-                is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
+                if self._is_run_whole(job, head):
+                    is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
+                else:
+                    self.put_back(batch.pop())
+                    is_over = False
                 job = None if is_over else next_job()
             self.commit(batch, opened, head)
         except OutcomeUnknownError as error:
@@ -238,6 +262,18 @@ class BatchCommitter(ABC):
                 for job in batch:
                     self.commit_alone(job)
         return batch
+
+    def _is_run_whole(self, job: Job, head: Head) -> bool:
+        """Run one act of a batch; returns whether it was not undone because another one overtakes it."""
+        self._may_be_overtaken = not job.turn.overtakes and job.times_overtaken < TIMES_OVERTAKEN
+        try:
+            self.run_act(job, head)
+        except OvertakenError:
+            job.times_overtaken += 1
+            return False
+        finally:
+            self._may_be_overtaken = False
+        return True
 
     def commit_alone(self, job: Job) -> None:
         """Run an act again, in a transaction without others."""
@@ -273,6 +309,8 @@ class BatchCommitter(ABC):
             return
         try:
             self.attempt(job, head, job.work)
+        except OvertakenError:
+            raise
         except self.engine_errors:
             raise
         except Exception as error:
@@ -281,6 +319,8 @@ class BatchCommitter(ABC):
     def _recover(self, job: Job, head: Head, first: Exception) -> None:
         try:
             self.attempt(job, head, lambda tx: job.recover(tx, first))
+        except OvertakenError:
+            raise
         except self.engine_errors:
             raise
         except Exception as error:

@@ -43,6 +43,14 @@ class Line(Generic[W]):
             else:
                 self._members.setdefault(act.turn.member, deque()).append(act)
 
+    def put_back(self, act: W) -> None:
+        """Let an act of this batch, which was undone, wait again: it is next, but for those that overtake."""
+        member = act.turn.member
+        acts = self._members.pop(member, deque())
+        acts.appendleft(act)
+        self._members = {member: acts, **self._members}
+        self._in_batch[member] -= 1
+
     def first(self) -> W | None:
         """The first act of a new batch; None if none waits."""
         self._in_batch.clear()
@@ -61,6 +69,11 @@ class Line(Generic[W]):
             return None
         member = next((member for member in self._members if self._in_batch[member] < self._member_acts), None)
         return None if member is None else self._take(member)
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether an act waits that overtakes."""
+        return bool(self._overtaking)
 
     def __bool__(self) -> bool:
         """Whether acts wait."""

@@ -47,6 +47,7 @@ class Writer:
         self._gathered: dict[asyncio.AbstractEventLoop, list[Job]] = {}
         self._queue: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
         self._line: Line[Job] = Line(settings.batch_member_acts)
+        committer.is_overtaking, committer.put_back = self._is_overtaking, self._line.put_back
         self._is_told_to_stop = False
         self._thread = threading.Thread(target=self._serve, name="teamroom-writer", daemon=True)
         self._opened: queue.Queue[Exception | None] = queue.Queue(1)
@@ -181,6 +182,12 @@ class Writer:
         """The next act of a batch, if one waits."""
         self._let_in(0)
         return self._line.next()
+
+    def _is_overtaking(self) -> bool:
+        """Whether an act waits that overtakes the one that runs."""
+        if not self._queue.empty():
+            self._let_in(0)
+        return self._line.is_overtaken
 
     def _let_in(self, seconds: float) -> None:
         """Let those that came stand in line, after waiting for the first of them."""

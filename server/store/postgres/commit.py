@@ -219,7 +219,7 @@ class Committer(BatchCommitter):
     def _begin_act(self) -> Session:
         self.session.defer(self._statements["release"], {})
         self.session.defer(self._statements["savepoint"], {})
-        self.session.begin()
+        self.session.begin(self.is_overtaken)
         return self.session
 
     def _settle_act(self) -> None:

@@ -12,7 +12,7 @@ import itertools
 import math
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
 
 import psycopg
@@ -20,6 +20,7 @@ from psycopg import pq
 from psycopg.adapt import Loader, Transformer
 from psycopg.errors import error_from_result
 
+from teamroom.server.store.batches import OvertakenError
 from teamroom.server.store.engine import StorageError, TooLargeError
 from teamroom.server.store.postgres.translate import translate
 from teamroom.server.store.statements import is_select
@@ -35,6 +36,11 @@ MOST_DEFERRED = 32
 
 ENDED_SECONDS = 2.0
 """A statement that is to be ended and has not ended after this long shows that its connection is lost."""
+
+
+def never() -> bool:
+    """No act overtakes this one."""
+    return False
 
 
 class Flag(Loader):
@@ -106,6 +112,7 @@ class Session:
         self.connection = connection
         self._pgconn = connection.pgconn
         self._budget, self._left = budget, math.inf
+        self._is_overtaken: Callable[[], bool] = never
         self.ended: StorageError | None = None
         """Why the act or read was ended, if it was. Another thread may set it."""
         self.patience = math.inf
@@ -143,9 +150,9 @@ class Session:
         """Whether a transaction is open, or waits to be rolled back after an error."""
         return self._pgconn.transaction_status != pq.TransactionStatus.IDLE
 
-    def begin(self) -> None:
-        """An act or a read begins, with its whole budget."""
-        self._left, self.ended = self._budget, None
+    def begin(self, is_overtaken: Callable[[], bool] = never) -> None:
+        """An act or a read begins, with its whole budget. It ends before its next SELECT once another overtakes it."""
+        self._left, self.ended, self._is_overtaken = self._budget, None, is_overtaken
 
     def lift_limit(self) -> None:
         """Let the rest of it read as long as it needs."""
@@ -153,7 +160,7 @@ class Session:
 
     def end(self) -> None:
         """It is over; nothing that follows counts."""
-        self._left, self.ended = math.inf, None
+        self._left, self.ended, self._is_overtaken = math.inf, None, never
 
     def execute(self, sql: str, parameters: Mapping[str, Any], /) -> Rows:
         """Run one statement. Raises psycopg.Error, or the StorageError that ended the act or read."""
@@ -215,6 +222,8 @@ class Session:
         self.connection.close()
 
     def _require_time(self) -> None:
+        if self.ended is None and self._is_overtaken():
+            self.ended = OvertakenError("another act overtakes it")
         if self.ended is not None:
             raise self.ended
         if self._left <= 0:
