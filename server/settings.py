@@ -379,7 +379,7 @@ class FixedSettings(BaseModel):
         0.01,
         ge=0,
         le=1,
-        description="Longest time for which a commit collects acts, in seconds; in PostgreSQL, half as long.",
+        description="Longest time for which a commit collects acts, in seconds; in PostgreSQL, twice as long.",
     )
     queue_acts: int = Field(
         1024, ge=16, le=65_536, description="Acts that may wait for the writer; further ones are refused with busy."

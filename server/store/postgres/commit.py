@@ -50,11 +50,14 @@ Neither goes on once the database is found not to answer.
 INDEXED_TASKS = 16
 """How many tasks one commit indexes besides those that it made."""
 
-BATCH_SHARE = 0.5
-"""For how much of `batch_seconds` a commit collects acts here.
+BATCH_TIMES = 2
+"""How many times as long as on SQLite a commit collects acts, each of which waits for several answers of the database.
 
-An act waits for several answers of the database, so a batch lasts longer. A stop waits for a batch of each server.
+A stop of this server does not wait for that: it passes the act that runs, and ends the batch.
 """
+
+LONGEST_BATCH_SECONDS = 1.0
+"""Less than other servers wait for the head."""
 
 PAUSE_SECONDS = 0.1
 """Between two tries to connect."""
@@ -79,7 +82,7 @@ class Committer(BatchCommitter):
 
     def __init__(self, address: Address, context: Context, news: News) -> None:
         super().__init__(context)
-        self._batch_seconds *= BATCH_SHARE
+        self._batch_seconds = min(self._batch_seconds * BATCH_TIMES, LONGEST_BATCH_SECONDS)
         self._address, self._news = address, news
         self._statements = context.statements
         self.vouched: ReadHead | None = None
