@@ -18,7 +18,8 @@ what this file says. The rules that all engines keep:
 - **One history.** Only the room writes its head row. If a transaction finds another head than the last one that this
   server read or wrote, that is damage. Where several servers share a room, the entries since then must chain from it.
 - **In turn.** Acts that wait are served member by member, so nobody waits for all that another member has sent. An act
-  that overtakes is run next, and its batch is committed at once.
+  that overtakes is run next, and its batch is committed at once. An engine may undo the act that runs for it; that one
+  then runs again.
 - **Several loops.** Any event loop may call `write`. Effects are carried out on the loop that opened the store; a
   caller on another loop may be answered meanwhile. `Context.write_down` is called before anybody is answered.
 - **Waiting.** Every method may wait for a network. The event loop runs meanwhile, so a result describes the past.

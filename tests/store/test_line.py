@@ -86,3 +86,42 @@ def test_an_act_that_overtakes_is_next_whatever_waits_and_whatever_was_begun(wai
     assert stop is not None
     assert stop.number == 1000
     assert line.next() is None, "the batch is committed now"
+
+
+@given(st.lists(st.builds(Turn, st.integers(1, 4), st.just(False)), min_size=1, max_size=20), st.integers(0, 19))
+def test_an_act_that_was_undone_for_another_one_is_next_after_it_and_nobody_loses_a_place(
+    turns: list[Turn], undone: int
+) -> None:
+    expected = [act.number for batch in batches(line_of(turns)) for act in batch]
+    line, served = line_of(turns), []
+    act = line.first()
+    while act is not None:
+        if len(served) == undone:
+            line.put_back(act)
+            stop = Act(1000, Turn(9, overtakes=True))
+            assert not line.is_overtaken
+            line.add([stop])
+            assert line.is_overtaken
+            assert line.next() == stop
+            assert line.next() is None
+            act, undone = line.first(), -1
+            continue
+        served.append(act.number)
+        act = line.next() or line.first()
+    if undone == -1:
+        assert sorted(served) == sorted(expected)
+        in_order = {member: [n for n in served if turns[n].member == member] for member in range(1, 5)}
+        assert all(numbers == sorted(numbers) for numbers in in_order.values())
+
+
+def test_an_act_that_was_undone_counts_once_among_those_of_its_member_in_a_batch() -> None:
+    line = line_of([Turn(1)] * (MEMBER_ACTS + 1))
+    first = line.first()
+    assert first is not None
+    line.put_back(first)
+    assert [act.number for batch in batches(line) for act in batch] == list(range(MEMBER_ACTS + 1))
+    line.add([Act(0, Turn(1)), Act(1, Turn(2))])
+    undone = line.first()
+    assert undone is not None
+    line.put_back(undone)
+    assert line.next() == undone, "it waits for no other member again"
