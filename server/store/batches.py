@@ -232,7 +232,10 @@ class BatchCommitter(ABC):
     # -------------------------------------------------------------- batches
 
     def commit_batch(self, first: Job, next_job: Callable[[], Job | None]) -> list[Job]:
-        """Run acts in one transaction until none waits or a bound is reached; returns them, each with its outcome."""
+        """Run acts in one transaction until none waits or a bound is reached; returns them, each with its outcome.
+
+        An act that overtakes joins a batch whose time is over, rather than wait for its commit.
+        """
         batch: list[Job] = []
         job: Job | None = first
         end = time.monotonic() + self._batch_seconds
@@ -241,12 +244,10 @@ class BatchCommitter(ABC):
             head = opened.copy()
             while job is not None:
                 batch.append(job)
-                if self._is_run_whole(job, head):
-                    is_over = len(batch) >= self._batch_acts or time.monotonic() >= end
-                else:
+                if not self._is_run_whole(job, head):
                     self.put_back(batch.pop())
-                    is_over = False
-                job = None if is_over else next_job()
+                is_over = time.monotonic() >= end and (job.turn.overtakes or not self.is_overtaking())
+                job = None if is_over or len(batch) >= self._batch_acts else next_job()
             self.commit(batch, opened, head)
         except OutcomeUnknownError as error:
             self._abandon()

@@ -1,5 +1,6 @@
 """An act that runs for long in PostgreSQL: it is undone for a stop that comes meanwhile, and runs again after it."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from teamroom.server.store.statements import postgres_statements
 from teamroom.server.store.transaction import Writing
 from tests.campaigns.shared_rooms import engine_at, enrolled, owner_of, server
 from tests.support import postgres
-from tests.support.engines import POSTGRES, Engine
+from tests.support.engines import POSTGRES, SQLITE, Engine
 from tests.support.postgres import address_of
 from tests.support.promises import promise
 from tests.support.stores import Bench, handed_over, open_store
@@ -82,6 +83,18 @@ async def test_a_stop_passes_the_act_that_runs_which_runs_again_after_it(
             assert bench.runs.count("long") == 2
         assert len(bench.logged()) == 5, "what it did the first time is undone"
         assert [sorted(woken) for woken in bench.nudges()] == [[2]] * 5
+
+
+@pytest.mark.parametrize("engine", [SQLITE, POSTGRES], ids=str)
+async def test_a_stop_joins_the_batch_under_way_whose_time_is_over(tmp_path: Path, engine: Engine) -> None:
+    async with open_store(tmp_path, engine, batch_seconds=0) as bench:
+        before = bench.store.commits
+        acts = [bench.write(bench.held(bench.entry(name)), turn=Turn(1)) for name in ("first", "later")]
+        await bench.until_reached()
+        stops = [bench.write(bench.entry(name), turn=STOP) for name in ("stop", "another stop")]
+        await bench.let_go()
+        assert await asyncio.gather(*stops, *acts) == [4, 5, 3, 6]
+        assert bench.store.commits - before == 3, "the first act and the first stop share one"
 
 
 async def test_an_act_that_is_refused_can_be_overtaken_too(tmp_path: Path) -> None:
