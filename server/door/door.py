@@ -321,7 +321,7 @@ class Door:
         def recover(tx: Writing, error: Exception) -> Refusal | Confirmation:
             return ask_once(tx) if isinstance(error, _RehearsedError) else recovered(tx, error)
 
-        turn = await self._turn(caller, act, len(arguments.model_dump_json()))
+        turn = await self._turn(caller, act, len(arguments.model_dump_json().encode()))
         asked: Confirmation = await self._counted(caller, self._write(work, recover, turn, act.is_switch))
         return asked
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from teamroom.server.acts.messages.messages import POST_MESSAGE, PostMessage
 from teamroom.server.door.rates import OVERTAKING_ACTS, OVERTAKING_SECONDS, Rates
 from teamroom.server.identity import Caller, Kind
 from teamroom.server.settings import Settings
@@ -154,3 +155,23 @@ def test_what_two_event_loops_count_while_it_is_taken_is_told_once() -> None:
         sys.setswitchinterval(before)
     taken.extend(spent.acts for spent in rates.take_spent().values())
     assert sum(taken) == 2 * acts
+
+
+async def test_an_act_that_is_tried_first_counts_as_many_bytes_as_when_it_is_carried_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of another script takes more bytes than characters, so the two would differ."""
+    counted: list[tuple[Caller, int]] = []
+    take = Rates.take_act
+
+    def noted(self: Rates, caller: Caller, size: int) -> None:
+        counted.append((caller, size))
+        take(self, caller, size)
+
+    monkeypatch.setattr(Rates, "take_act", noted)
+    text = "\u0436" * 100
+    async with running_room(tmp_path / "room") as room:
+        await (await room.owner())("post_message", text=text)
+        await room.room.door.rehearse(counted[-1][0], POST_MESSAGE, PostMessage(text=text))
+    (_, carried_out), (_, tried) = counted[-2:]
+    assert tried == carried_out
