@@ -1,4 +1,4 @@
-"""Who is behind a token: the look-up with which every call begins."""
+"""Who is behind a token, with which every call begins: looked up, or known from an earlier call."""
 
 import json
 from collections import OrderedDict

@@ -111,7 +111,7 @@ class Gate:
         self._turns = turns or Turns()
         self._visits = visits
         self._settings = settings
-        self._hosts = frozenset(host.encode() for host in allowed_hosts(settings))
+        self._hosts = frozenset(host.encode(errors="surrogateescape") for host in allowed_hosts(settings))
         self._prefix = settings.path_prefix
         self._origins = frozenset(settings.allowed_origins)
         self._decoy = hmac.new(secret, DECOY, hashlib.sha256)

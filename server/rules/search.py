@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from teamroom.server.rules.text import ELLIPSIS
+
 SEARCHED_WORDS, SEARCHED_CHARACTERS = 10, 16
 """How many words of a search count, and how many characters of runs without spaces; further ones are left out."""
 
@@ -51,14 +53,10 @@ _HUMP = re.compile(r"[A-Z](?:(?<=[a-z0-9].)|(?<=[A-Z].)(?=[a-z]))")
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
-SHORTENED = "…"
-"""What a text ends with that was shortened: no word, and often the only character that is not ASCII."""
-
-
 def index_words(text: str) -> str:
     """The words by which a text is found, for the tokenizer of the index."""
     parts = list(_parts_of_names(text)) if _HUMP.search(text) else []
-    if not text.isascii() and not (text := text.removesuffix(SHORTENED)).isascii():
+    if not text.isascii() and not (text := text.removesuffix(ELLIPSIS)).isascii():
         text = _RUN.sub(lambda run: f" {' '.join(run[0])} ", _normal(text))
     return f"{text} {' '.join(parts)}" if parts else text
 

@@ -10,6 +10,10 @@ LINE_CHARACTERS = 140
 """The longest line of the stream (QUI1)."""
 
 
+ELLIPSIS = "…"
+"""How a text ends that was shortened: no word, and often the only character of it that is not ASCII."""
+
+
 def one_line(text: str, limit: int = LINE_CHARACTERS) -> str:
     """A text on one line of at most `limit` characters; a longer one ends in an ellipsis."""
     return shorten(" ".join(text.split()), limit)
@@ -22,7 +26,7 @@ _TORN = "".join([*_SPACES, "\u200c\u200d", *_TAGS])
 
 def shorten(text: str, limit: int) -> str:
     """A text of at most `limit` characters; a longer one ends in an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1].rstrip(_TORN) + "…"
+    return text if len(text) <= limit else text[: limit - 1].rstrip(_TORN) + ELLIPSIS
 
 
 MARKS = str.maketrans("“”", '""')

@@ -432,7 +432,7 @@ class Writing(Reading):
         """What an earlier act of this batch found under a key, else what `find` finds now.
 
         It is dropped when an act changes a row of `FOUND_FROM`. Of what else it depends on, it is as old as the batch,
-        so that it may only inform.
+        or from an act that was undone: so it may only inform.
         """
         if self._changes_found:
             return find()

@@ -271,3 +271,12 @@ async def test_acts_that_change_identities_are_noticed_and_others_are_not(tmp_pa
         room.time.forward(3600)
         await owner("heartbeat")
         assert store.identity_version == before
+
+
+async def test_a_token_that_is_kept_still_expires(tmp_path: Path) -> None:
+    async with running_room(tmp_path / "room") as room:
+        (bot,) = await room.enroll("bot", expires_seconds=86_400)
+        await bot("heartbeat")
+        room.time.forward(2 * 86_400)
+        answer = await room.raw(headers={"Authorization": f"Bearer {room.tokens['bot']}"}, json={})
+        assert answer.status_code == 401

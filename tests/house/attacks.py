@@ -381,7 +381,7 @@ ATTACKS: dict[int, Attack] = {
     37: Attack(
         OPERATOR,
         "a resume without effect",
-        "standing is never cached: the first call after a resume succeeds",
+        "no call relies on a standing that was kept: the first one after a resume succeeds",
         {
             "test_campaigns": ("no_act_passes_a_pause_and_no_first_call_after_a_resume_is_refused",),
             "test_control": ("every_first_call_after_a_resume_succeeds",),

@@ -68,7 +68,7 @@ class Committer(BatchCommitter):
         self._reserve = reserve
         self.changes = 0
         """How many commits have changed the database."""
-        self.identities = 0
+        self.identity_changes = 0
         """How many of these may have changed whom a token identifies."""
         self.vouched: ReadHead | None = None
         """The head that was vouched for before the database was opened to write."""
@@ -123,7 +123,7 @@ class Committer(BatchCommitter):
         self.last = head.copy()
         self._count(batch)
         self.changes += has_written
-        self.identities += any(job.effects is not None and job.effects.identity for job in batch)
+        self.identity_changes += any(job.effects is not None and job.effects.identity for job in batch)
         self._write_down(batch)
         if any(job.effects is not None and job.effects.scrub for job in batch):
             self.is_to_be_scrubbed, self._untidy, self._scrub_from = True, dict.fromkeys(INDEXES, False), 0.0
@@ -317,7 +317,7 @@ class Committer(BatchCommitter):
 
     def _abandon(self) -> None:
         self._growth = None
-        self.identities += 1  # a commit that failed may have taken place
+        self.identity_changes += 1  # a commit that failed may have taken place
         if self.connection.in_transaction:
             try:
                 self.run_named("rollback")

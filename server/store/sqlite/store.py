@@ -130,7 +130,7 @@ class SqliteStore(CommittingStore):
         return self.committer.changes
 
     def _identities(self) -> int:
-        return self.committer.identities
+        return self.committer.identity_changes
 
     async def close(self) -> None:
         """Finish the acts that wait, and close the file."""
