@@ -38,13 +38,36 @@ on conflict (task) do update set words = excluded.words
 delete from unindexed_task where task in (select task from unindexed_task order by task desc limit :limit)
 
 -- name: newest_matches
--- The newest matches, newest first, with the beginning of what they say.
+-- The newest matches, newest first, with the beginning of what they say. The planner does not know how common a word is,
+-- and what it would choose for one word looks at every message for another. So it has no choice. The newest 2000
+-- messages are looked at one by one: `ts_match_vq` is `@@` without the index. Then the index finds what matches in the
+-- two blocks of 16384 messages before them, and in four times as many blocks each time, until enough is found.
+with recursive looked (before, blocks, matches) as (
+    select newest.message - 1999, cast(2 as bigint), array(
+        select message from message_words
+        where message > newest.message - 2000 and ts_match_vq(words, cast(:words__query as tsquery))
+        order by message desc
+        limit :limit
+    )
+    from (select coalesce(max(message), 0) as message from message_words) as newest
+    union all
+    select piece.first * 16384, looked.blocks * 4, looked.matches || array(
+        select message from message_words
+        where words @@ cast(:words__query as tsquery)
+            and array[message / 16384] && array(select generate_series(piece.first, piece.last))
+            and message + 0 < looked.before
+        order by message + 0 desc
+        limit :limit
+    )
+    from looked
+    cross join lateral (
+        select greatest((looked.before - 1) / 16384 - looked.blocks + 1, 0) as first, (looked.before - 1) / 16384 as last
+    ) as piece
+    where looked.before > 1 and cardinality(looked.matches) < :limit
+)
 -- use: beginning_of_message
 from (
-    select message as id from message_words
-    where words @@ cast(:words__query as tsquery)
-    order by message desc
-    limit :limit
+    select unnest(whole.matches) as id from (select matches from looked order by before limit 1) as whole limit :limit
 ) as found
 join message on message.id = found.id
 order by found.id desc
