@@ -1,12 +1,15 @@
 -- What only PostgreSQL understands: how connections are set up, and how transactions begin and end.
 
 -- name: set_up
--- An act is durable once it is answered.
+-- An act is durable once it is answered. Every statement is made for an index, and what a room reads is in memory: what
+-- PostgreSQL assumes of a slow disk makes it read whole tables instead, with several processes.
 set client_encoding to 'utf8';
 set synchronous_commit to on;
 set lock_timeout to '1500ms';
 set standard_conforming_strings to on;
-set jit to off
+set jit to off;
+set random_page_cost to '1.1';
+set max_parallel_workers_per_gather to 0
 
 -- name: hold_briefly
 -- A server that is cut off, or stands still, holds the head for less time than others wait for it.

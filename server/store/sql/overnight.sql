@@ -21,7 +21,8 @@ where member.kind = 'human'
 -- name: asks_to_people
 -- Asks that a person has not answered, and those to nobody that nobody has answered (null), the oldest first: those that
 -- are reminded of, and those among the newest, up to a number of each. Killed people are left out. As
--- below, each row has their number in all.
+-- below, each row has their number in all. Answers and authors are looked up one by one: a join reads a whole thread, or
+-- all members, for each ask in PostgreSQL.
 with newest (id) as (
     select id from message where kind = 'ask' order by id desc limit :looked_at
 ),
@@ -43,16 +44,17 @@ asked (message, person) as (
     select newest.id, 0 from newest
     where not exists (select 1 from addressee where addressee.message = newest.id)
 )
-select message.id, message.summary, author.name as author, person.name as person, message.at, count(*) over () as total
+select message.id, message.summary, (select name from member where id = message.author) as author,
+    person.name as person, message.at, count(*) over () as total
 from asked
 join message on message.id = asked.message
-join member as author on author.id = message.author
 left join member as person on person.id = asked.person
 left join standing as own on own.scope = 'member' and own.target = asked.person
-where coalesce(own.state, '') <> 'killed' and not exists (
-    select 1 from message as answer
+where coalesce(own.state, '') <> 'killed' and (
+    select answer.id from message as answer
     where answer.thread = message.thread and answer.author = asked.person and answer.id > message.id
-) and not (asked.person = 0 and exists (
+    limit 1
+) is null and not (asked.person = 0 and exists (
     select 1 from message as answer
     where answer.thread = message.thread and answer.id > message.id and answer.author <> message.author
 ))
