@@ -9,7 +9,6 @@ PostgreSQL server on this machine, copies of the first rooms are measured there 
 import argparse
 import asyncio
 import itertools
-import secrets
 import shutil
 import tempfile
 import time
@@ -20,7 +19,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psycopg
 from rich.console import Console
 from rich.progress import track
 from rich.progress_bar import ProgressBar
@@ -30,15 +28,10 @@ from teamroom.server.acts.act import Act
 from teamroom.server.door.door import Door
 from teamroom.server.identity import Caller
 from teamroom.server.store import folder as data_folder
-from teamroom.server.store.copying import copy_rows
-from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.ends import open_target
-from teamroom.server.store.sqlite.ends import open_source
-from teamroom.server.store.statements import postgres_statements, sqlite_statements
-from teamroom.server.store.transaction import Context
 from teamroom.tools.serve import TOOLS
-from tests.bench.database import empty_database, is_on_this_machine
-from tests.bench.ticks import NOW, SETTINGS, Size, furnish, grow, supervised
+from tests.bench.costs import cpu_seconds
+from tests.bench.database import backends, copied_database, is_on_this_machine
+from tests.bench.ticks import Size, furnish, grow, supervised
 
 ENTRIES = (10_000, 100_000, 1_000_000)
 MEMBERS = (10, 100, 1_000, 10_000)
@@ -72,13 +65,12 @@ class Grown:
     size: Size
     door: Door
     caller: Caller
-    backends: list[Path] = field(default_factory=list)
-    """Where this machine says how much CPU the database's processes for it have used."""
+    backends: list[int] = field(default_factory=list)
+    """The processes with which the database serves it."""
 
     def cpu_seconds(self) -> float:
         """The CPU that the room and its database have used."""
-        used = sum(int(backend.read_text().split()[0]) for backend in self.backends)
-        return time.process_time() + used / 1e9
+        return time.process_time() + sum(map(cpu_seconds, self.backends))
 
 
 @dataclass(frozen=True)
@@ -108,26 +100,9 @@ async def measure_entries_on_postgres(folder: Path, sizes: Sequence[int]) -> Cos
     with ExitStack() as stack:
         for entries in sizes:
             grow(folder / "room", SIZE, entries)
-            address = stack.enter_context(empty_database())
-            assert address is not None
-            await asyncio.to_thread(_copy, folder / "room", address)
+            address = await asyncio.to_thread(stack.enter_context, copied_database(folder / "room"))
             places[entries] = Filled(folder / "room", SIZE, address)
         return await measure(places)
-
-
-def _copy(folder: Path, address: str) -> None:
-    """Copy a room into a database without verifying it: its log is no chain."""
-    sqlite = Context(sqlite_statements(), SETTINGS, secrets.token_bytes)
-    postgres = Context(postgres_statements(), SETTINGS, secrets.token_bytes)
-    with open_source(folder, sqlite) as source, open_target(Address.parse(address), postgres, NOW) as target:
-        copy_rows(source, target, lambda done, total: None)
-
-
-def _backends(address: str) -> list[Path]:
-    """Of each process of the database that serves the room, the file that says how much CPU it has used."""
-    with psycopg.connect(address) as connection:
-        sql = "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        return [Path(f"/proc/{pid}/schedstat") for (pid,) in connection.execute(sql)]
 
 
 async def measure_members(folder: Path, sizes: Sequence[int]) -> Costs:
@@ -151,7 +126,7 @@ async def measure(places: Mapping[int, Filled]) -> Costs:
         numbers = itertools.count(1)
         for turn in track(range(-1, ROUNDS), "Calling in all rooms", transient=True):
             for number, filled in places.items() if turn == 0 else ():
-                rooms[number].backends = [] if filled.address is None else _backends(filled.address)
+                rooms[number].backends = [] if filled.address is None else backends(filled.address)
             for name, (number, room) in itertools.product(TIMED, rooms.items()):
                 cost = await _cost(room, name, numbers)
                 if turn >= 0:

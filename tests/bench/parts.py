@@ -172,23 +172,31 @@ def _large(asked: Asked, found: Found) -> None:
         name = f"`{tool}` over the wire, a million entries against ten thousand"
         costs_ = round(full, 3), "ms", round(times, 2), "times"
         found.figures.append(Figure(name, *costs_, large.GROWTH, floor=round(small, 3)))
-    for uri, cost in room.reads.items():
-        found.figures.append(Figure(f"`{uri}`", ms := round(cost, 1), "ms", ms, "ms", large.READ_MILLISECONDS))
-    few, many = (round(seconds, 2) for seconds in room.starts)
-    found.figures.append(
-        Figure("a start until the room is ready", many, "s", many, "s", large.READY_SECONDS, floor=few)
-    )
+    for engine, measured_ in room.large.items():
+        for uri, cost in measured_.reads.items():
+            ms, most = round(cost, 1), large.READ_MILLISECONDS
+            found.figures.append(Figure(f"`{uri}`", ms, "ms", ms, "ms", most, engine=engine))
+        seconds, few = round(measured_.start, 2), round(room.small_start, 2) if engine == costs.SQLITE else None
+        name, most = "a start until the room is ready", large.READY_SECONDS
+        found.figures.append(Figure(name, seconds, "s", seconds, "s", most, floor=few, engine=engine))
     on_disk = round(room.on_disk)
     found.figures.append(Figure("on disk for each entry", on_disk, "bytes", on_disk, "bytes", large.ENTRY_BYTES))
+    if costs.POSTGRES not in room.large:
+        found.notes.append("No PostgreSQL was reached on this machine, so the large room was not measured there.")
 
 
 def _search(asked: Asked, found: Found) -> None:
-    searched = search.run(asked.messages)
-    scan = round(median(searched[search.SCAN]), 1)
-    for name, each in searched.items():
-        if name != search.SCAN:
-            p99, limit = round(quantile(each, 0.99), 1), search.limit_of(name)
-            found.figures.append(Figure(f"{name}, 99 of 100", p99, "ms", p99, "ms", limit, floor=scan))
+    engines = search.run(asked.messages)
+    search.show(engines, asked.messages)
+    for engine, searched in engines.items():
+        scan = round(median(searched[search.SCAN]), 1)
+        for name, each in searched.items():
+            if name != search.SCAN:
+                p99, limit = round(quantile(each, 0.99), 1), search.limit_of(name)
+                figure = Figure(f"{name}, 99 of 100", p99, "ms", p99, "ms", limit, floor=scan, engine=engine)
+                found.figures.append(figure)
+    if costs.POSTGRES not in engines:
+        found.notes.append("No PostgreSQL was reached on this machine, so search was not measured there.")
 
 
 def _rivals(asked: Asked, found: Found) -> None:

@@ -61,11 +61,13 @@ TEXTS = {
     "large": (
         "A room with a million entries",
         "It has ten thousand tasks and a thousand members. The floor of a call or a start is a room with ten thousand "
-        "entries. The chain of a room is verified after its start.",
+        "entries. The chain of a room is verified after its start. For a read of a copy in PostgreSQL, the CPU of the "
+        "database counts, too. For its start, only the CPU of the room's server counts.",
     ),
     "search": (
         "Search in a million messages",
-        "The CPU of a search for the newest 20. The floor is a scan of all messages.",
+        "The CPU of a search for the newest 20. The floor is a scan of all messages. For a copy in PostgreSQL, the CPU "
+        "of the database counts, too.",
     ),
     "rivals": (
         "Other rooms for agents",

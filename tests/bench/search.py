@@ -2,14 +2,15 @@
 
 python -m tests.bench.search [MESSAGES]. Fills a room of its own, without the wire, and times each search with the
 acts' own code on one snapshot: the CPU time of its thread, half of the rounds and nearly all. The last line is what a
-scan would take.
+scan would take. Where there is a PostgreSQL server on this machine, a copy of the room is searched there, too. Then the
+CPU of the database counts.
 """
 
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from random import Random
@@ -23,9 +24,15 @@ from rich.table import Table
 from teamroom.server.acts.messages.find_messages import Filter, messages_from, search_messages
 from teamroom.server.rules.search import parse_search
 from teamroom.server.settings import Settings
+from teamroom.server.store.folder import DATABASE
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_reader, snapshot
+from teamroom.server.store.postgres.stopped import opened
 from teamroom.server.store.sqlite.connect import connect_writer, migrate
-from teamroom.server.store.statements import sqlite_statements
-from teamroom.server.store.transaction import Context, Reading
+from teamroom.server.store.statements import postgres_statements, sqlite_statements
+from teamroom.server.store.transaction import Connection, Context, Reading
+from tests.bench.costs import POSTGRES, SQLITE, cpu_seconds
+from tests.bench.database import copied_database, is_on_this_machine
 from tests.campaigns.campaign import quantile
 
 MESSAGES = 1_000_000
@@ -37,6 +44,13 @@ BOUND_MILLISECONDS, PAGE_MILLISECONDS = 20.0, 100.0
 
 PAGES = ("after a number, in order", "in a thread")
 SCAN = "a scan, for comparison"
+SCANNED = "select count(*) from message where text like '%rare%'"
+
+Clock = Callable[[], float]
+"""The CPU in seconds that was used so far."""
+
+Costs = dict[str, list[float]]
+"""By search, the CPU of each round in milliseconds."""
 
 COMMON = (
     *("status", "build", "green", "tests", "pass", "branch", "feature", "deploy"),
@@ -48,6 +62,7 @@ def fill(path: Path, messages: int) -> None:
     """A database of so many messages in threads of ten: each says "status" and "构建完成", one in a thousand "rare"."""
     random = Random(1)
     words = [*COMMON, *(f"word{number}" for number in range(5_000))]
+    path.touch(0o600)
     with closing(connect_writer(path)) as connection:
         migrate(connection, 0.0)
         connection.execute(
@@ -90,26 +105,50 @@ def searches(tx: Reading, messages: int) -> dict[str, Callable[[], object]]:
     }
 
 
-def costs(work: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
+def costs(work: Callable[[], object], clock: Clock, rounds: int) -> list[float]:
     """The CPU time of each round, in milliseconds."""
     found = []
     for _ in range(rounds):
-        started = time.thread_time()
+        started = clock()
         work()
-        found.append((time.thread_time() - started) * 1000)
+        found.append((clock() - started) * 1000)
     return found
 
 
-def run(messages: int = MESSAGES) -> dict[str, list[float]]:
-    """Fill, and time each search; the last one is a scan."""
+def time_in_sqlite(file: Path, messages: int, rounds: int) -> Costs:
+    """The cost of each search in the file of a room; the last one is a scan."""
+    with closing(connect_writer(file)) as connection:
+        work = searches(_reading(connection, sqlite_statements()), messages)
+        return _timed(work, connection, time.thread_time, rounds)
+
+
+def time_in_postgres(address: str, messages: int, rounds: int) -> Costs:
+    """The same in a database, with the CPU of the process that serves this connection."""
+    with opened(connect_reader, Address.parse(address)) as session, snapshot(session):
+        backend = session.connection.info.backend_pid
+        work = searches(_reading(session, postgres_statements()), messages)
+        return _timed(work, session, lambda: time.thread_time() + cpu_seconds(backend), rounds)
+
+
+def _reading(connection: Connection, statements: Mapping[str, str]) -> Reading:
+    return Reading(connection, Context(statements, Settings(), secrets.token_bytes))
+
+
+def _timed(work: Mapping[str, Callable[[], object]], connection: Connection, clock: Clock, rounds: int) -> Costs:
+    found = {name: costs(work[name], clock, rounds) for name in track(work, "Searching", transient=True)}
+    return {**found, SCAN: costs(lambda: connection.execute(SCANNED, {}).fetchall(), clock, SCANS)}
+
+
+def run(messages: int = MESSAGES, rounds: int = ROUNDS) -> dict[str, Costs]:
+    """Fill, and time each search in each engine that can be measured here."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "room.db"
-        fill(path, messages)
-        with closing(connect_writer(path)) as connection:
-            tx = Reading(connection, Context(sqlite_statements(), Settings(), secrets.token_bytes))
-            found = {name: costs(work) for name, work in searches(tx, messages).items()}
-            scan = "select count(*) from message where text like '%rare%'"
-            return {**found, SCAN: costs(lambda: connection.execute(scan).fetchall(), SCANS)}
+        file = Path(folder) / DATABASE
+        fill(file, messages)
+        found = {SQLITE: time_in_sqlite(file, messages, rounds)}
+        if is_on_this_machine():
+            with copied_database(file.parent) as address:
+                found[POSTGRES] = time_in_postgres(address, messages, rounds)
+        return found
 
 
 def limit_of(name: str) -> float | None:
@@ -117,20 +156,27 @@ def limit_of(name: str) -> float | None:
     return None if name == SCAN else PAGE_MILLISECONDS if name in PAGES else BOUND_MILLISECONDS
 
 
+def show(found: dict[str, Costs], messages: int) -> bool:
+    """Print and draw what each search costs; returns whether none is too slow."""
+    is_good = True
+    for engine, searched in found.items():
+        title = f"search in {messages:,} messages, {engine}"
+        table = Table(title, "p50 ms", "p99 ms", "", "at most", box=None)
+        for name, each in searched.items():
+            p99, limit = quantile(each, 0.99), limit_of(name)
+            is_late = limit is not None and p99 > limit
+            is_good &= not is_late
+            bar = ProgressBar(total=limit or p99, completed=min(p99, limit or p99), width=30)
+            verdict = "" if limit is None else f"{limit:.0f}{'  MISSED' if is_late else ''}"
+            table.add_row(name, f"{median(each):.1f}", f"{p99:.1f}", bar, verdict)
+        Console().print(table)
+    return is_good
+
+
 def main() -> None:
     """Fill, time, draw. Exits with 1 when a search is too slow."""
     messages = int(sys.argv[1]) if len(sys.argv) > 1 else MESSAGES
-    table = Table(f"search in {messages:,} messages", "p50 ms", "p99 ms", "", "at most", box=None)
-    is_good = True
-    for name, each in run(messages).items():
-        p99, limit = quantile(each, 0.99), limit_of(name)
-        is_late = limit is not None and p99 > limit
-        is_good &= not is_late
-        bar = ProgressBar(total=limit or p99, completed=min(p99, limit or p99), width=30)
-        verdict = "" if limit is None else f"{limit:.0f}{'  MISSED' if is_late else ''}"
-        table.add_row(name, f"{median(each):.1f}", f"{p99:.1f}", bar, verdict)
-    Console().print(table)
-    sys.exit(not is_good)
+    sys.exit(not show(run(messages), messages))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import median
 
 import httpx2
-import psycopg
 import uvloop
 from rich.console import Console
 from rich.progress import track
@@ -25,7 +24,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from tests.bench.costs import CALLERS, ROOT, TEXT, cpu_seconds, served
-from tests.bench.database import empty_database
+from tests.bench.database import backends, empty_database
 from tests.campaigns.callers import RawCaller, enroll, rate, tool_call
 from tests.harness.room import RoomOfProcesses
 from tests.support.plain_http import WITHOUT_TLS
@@ -57,15 +56,6 @@ def two_servers(address: str) -> Iterator[list[Served]]:
         key = str(first[0].data / "room.key")
         second = stack.enter_context(served(ROOT, folder / "second", "--database", address, "--key-file", key))
         yield [first, second]
-
-
-def backends(address: str) -> list[int]:
-    """The processes with which PostgreSQL serves this database, except for this question. None if it runs elsewhere."""
-    with psycopg.connect(address) as connection:
-        found = connection.execute(
-            "select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        ).fetchall()
-    return [pid for (pid,) in found if Path(f"/proc/{pid}/task").exists()]
 
 
 def counters(server: RoomOfProcesses, token: str) -> dict[str, float]:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import report
+from tests.bench import costs, large, report, search
 from tests.bench.__main__ import parsed
 from tests.bench.costs import ROOT
+from tests.bench.database import is_on_this_machine
 from tests.bench.day import ACTS_PER_HOUR, AGENTS, HEARTBEAT_SECONDS, schedule
 from tests.bench.figure import Figure, Growth, Part, chart_of_growths, shown, table_of, table_of_growths
 from tests.bench.parts import PARTS
+from tests.support.large_rooms import Size
 from tests.support.promises import house
 
 pytestmark = house
@@ -96,3 +98,24 @@ def test_an_hour_of_the_schedule_holds_all_heartbeats_and_acts_in_order() -> Non
     assert len(beats) == AGENTS * 3_600 / HEARTBEAT_SECONDS
     assert len(events) - len(beats) == AGENTS * ACTS_PER_HOUR
     assert events == sorted(events)
+
+
+def test_a_room_is_searched_in_every_engine_that_can_be_measured_here() -> None:
+    engines = search.run(messages=300, rounds=1)
+    assert list(engines) == [costs.SQLITE, *([costs.POSTGRES] if is_on_this_machine() else [])]
+    for searched in engines.values():
+        assert list(searched)[-1] == search.SCAN
+        assert all(min(each) > 0 for each in searched.values())
+
+
+@pytest.mark.postgres
+def test_a_copy_of_a_large_room_is_read_and_started_in_postgres(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_on_this_machine():
+        pytest.skip("no PostgreSQL on this machine")
+    monkeypatch.setattr(large, "READS", 2)
+    with large.room_of(Size(tasks=20, messages=20, members=5), tmp_path) as room:
+        found = large.run_in_postgres(room, tmp_path, rounds=1, starts=1)
+    assert list(found.reads) == list(large.LONG_READS)
+    assert min(*found.reads.values(), found.start) > 0
