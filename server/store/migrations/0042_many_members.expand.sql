@@ -1,0 +1,1 @@
+-- Only a room in PostgreSQL changes: see the file of the same name there.
