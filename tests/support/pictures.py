@@ -133,7 +133,7 @@ STEPS = (
     Step("tools.serve.ToolServer.call", "validates the arguments"),
     Step("server.door.door.Door.act", "makes the act one function of one transaction"),
     Step("server.store.writer.Writer.run", "queues it for the writer's thread"),
-    Step("server.rules.standing.decide", "decides whether the caller may act now"),
+    Step("server.facts.standing.require_active", "decides whether the caller may act now"),
     Step("server.acts.messages.messages.post_message", "carries out the act"),
     Step("server.record.chain.append", "appends the receipt to the log"),
     Step("server.store.sqlite.commit.Committer.commit", "commits a batch of acts with one sync"),
