@@ -61,7 +61,7 @@ class Runtimes:
     def _note(self, key: Key, said: Whereabouts, now: float) -> bool:
         """Note a report if it is to be written; returns whether it is the first one."""
         before = self._written.get(key)
-        if before is not None and (before[0] is said or before[0] == said) and 0 <= now - before[1] < WRITTEN_SECONDS:
+        if before is not None and before[0] == said and 0 <= now - before[1] < WRITTEN_SECONDS:
             return False
         waiting = self._unwritten.setdefault(key[0], {})
         if len(waiting) >= RUNTIMES_KEPT and key[1] not in waiting:

@@ -136,9 +136,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_url(self, url: bytes) -> None:
         """A part of its address."""
-        self._head_bytes += len(url)
-        if self._head_bytes > HEAD_BYTES:
-            raise _RejectedError(HEAD_TOO_LARGE)
+        self._count(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -150,9 +148,7 @@ class Protocol(HttpToolsProtocol):
             return
         if len(self.headers) >= HEADERS:
             raise _RejectedError(TOO_MANY_HEADERS)
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > HEAD_BYTES:
-            raise _RejectedError(HEAD_TOO_LARGE)
+        self._count(len(name) + len(value))
         name, value = name.lower(), value.strip(b" \t")  # white space around a value is not part of it
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -222,6 +218,11 @@ class Protocol(HttpToolsProtocol):
             if self._loose_bytes > HEAD_BYTES:
                 self._reject(HEAD_TOO_LARGE if self._is_in_head else TOO_MUCH_BESIDES)
         return taken
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            raise _RejectedError(HEAD_TOO_LARGE)
 
     def _reject(self, rejection: Rejection) -> None:
         """Say why, after the answer that is due before it, and close."""

@@ -44,7 +44,7 @@ class Line(Generic[W]):
                 self._members.setdefault(act.turn.member, deque()).append(act)
 
     def put_back(self, act: W) -> None:
-        """Let an act of this batch, which was undone, wait again: it is next, but for those that overtake."""
+        """Let an act of this batch that was undone wait again. Only acts that overtake come before it."""
         member = act.turn.member
         acts = self._members.pop(member, deque())
         acts.appendleft(act)
