@@ -153,14 +153,14 @@ class Committer(BatchCommitter):
             if found["checkpointed"] < found["log"]:
                 self._was_log_held = True
                 self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS
-            elif not self._uses_log_again() and self._log_bytes() > self._log_bound():
+            elif not self._use_log_again() and self._log_bytes() > self._log_bound():
                 self._was_log_held = not self._cut_log()
                 self._cut_from = time.monotonic() + SCRUB_AGAIN_SECONDS if self._was_log_held else 0.0
         except sqlite3.Error as error:
             self._note_full(error)
 
-    def _uses_log_again(self) -> bool:
-        """Let what follows overwrite a log that was copied as a whole, unless it must be cut."""
+    def _use_log_again(self) -> bool:
+        """Let what follows overwrite a log that was copied as a whole; False if it must be cut instead."""
         size = self._log_bytes()
         if not self._reserve.is_held or self._was_log_held or size > LARGEST_LOG_BYTES * 5 // 4:
             return False
