@@ -304,10 +304,14 @@ async def test_an_act_that_breaks_a_rule_of_the_schema_does_not_affect_other_act
 def remembering(found: list[int], *before: Callable[[Writing], object]) -> Callable[[Writing], int]:
     """An act that asks for what its batch found, after some other steps; `found` gets a number for each look."""
 
+    def look() -> int:
+        found.append(len(found))
+        return len(found)
+
     def work(tx: Writing) -> int:
         for step in before:
             step(tx)
-        return tx.in_batch("a key", lambda: found.append(len(found)) or len(found))  # type: ignore[func-returns-value]
+        return tx.in_batch("a key", look)
 
     return work
 
