@@ -1,5 +1,7 @@
 """Members that could help now: for an alert without addressees (HND6), or instead of an absent addressee (HND4)."""
 
+from functools import partial
+
 from teamroom.server.facts.capability import find_missing_capabilities
 from teamroom.server.facts.member import Forecast, facts_of, forecast
 from teamroom.server.facts.task import needs_of
@@ -47,8 +49,11 @@ def list_available_members(tx: Reading, author: int, needs: list[str], limit: in
 
 
 def forecasts(tx: Writing, caller: Caller, rows: list[MemberFacts], needs: list[str]) -> list[Forecast]:
-    """The forecasts for addressees. Agents without an estimate also get who else could answer, which is found once."""
-    found = [forecast(tx, row) for row in rows]
+    """The forecasts for addressees. Agents without an estimate also get who else could answer.
+
+    A batch finds both once: many write to the same few members.
+    """
+    found = [tx.in_batch(("forecast", row.id), partial(forecast, tx, row)).model_copy() for row in rows]
     for one, row in zip(found, rows, strict=True):
         if not _has_estimate(one, row):
             one.others = [name for name in _others(tx, needs) if name not in (row.name, caller.name)][:OTHERS_SHOWN]

@@ -46,7 +46,7 @@ READERS = 3
 
 PAGE = 50
 CLAIMED = 6
-"""How many tasks each caller claims in a round."""
+"""How many tasks each caller claims in a round. Nobody held them before: a claim shows a task's history."""
 
 TEXT = "status: build green, 12 tests pass on branch feature-x. " * 4
 SETTINGS: dict[str, Any] = {
@@ -84,7 +84,7 @@ Calls = Iterator[tuple[str, dict[str, object]]]
 class Version:
     """A server that callers of one protocol call, and what each call cost in the rounds, in µs of CPU.
 
-    `held`: the task that each caller holds, with its fence. `free`: the tasks that each caller claims.
+    `held`: the task that each caller holds, with its fence.
     """
 
     name: str
@@ -95,7 +95,6 @@ class Version:
     sessions: Sequence[Sequence[tuple[str, str]]] = ()
     callers: list[RawCaller] = field(default_factory=list)
     held: list[dict[str, object]] = field(default_factory=list)
-    free: list[list[str]] = field(default_factory=list)
     costs: dict[str, list[float]] = field(default_factory=dict)
 
     async def connect(self) -> None:
@@ -197,17 +196,29 @@ async def furnish(room: RoomOfProcesses) -> list[str]:
     return tokens
 
 
-async def give_tasks(version: Version) -> None:
-    """Give each caller a task that it holds, and some that it can claim. Those of another version are its own."""
-    made = await version.send([_titles(number) for number in range(CALLERS)])
-    tasks = [[str(reply_of(answer)["task"]) for answer in own] for own in made]
-    claimed = await version.send([iter([("claim_task", {"task": own[0]})]) for own in tasks])
-    version.held = [{key: reply_of(own[0])[key] for key in ("task", "fence")} for own in claimed]
-    version.free = [own[1:] for own in tasks]
+async def give_tasks(version: Version, numbers: Iterator[int]) -> None:
+    """Give each caller a task that it holds. Those of another version are its own."""
+    claimed = await version.send(await new_claims(version, 1, numbers))
+    version.held = [held for (held,) in map(_held, claimed)]
 
 
-def _titles(number: int) -> Calls:
-    return (("create_task", {"title": f"task {number}.{place}"}) for place in range(1 + CLAIMED))
+async def new_claims(version: Version, count: int, numbers: Iterator[int]) -> list[Calls]:
+    """Let each caller create so many tasks; returns the calls with which it claims them."""
+    made = await version.send([map(_create, itertools.islice(numbers, count)) for _ in range(CALLERS)])
+    return [map(_claim, own) for own in made]
+
+
+def _create(number: int) -> tuple[str, dict[str, object]]:
+    return "create_task", {"title": f"task {number}"}
+
+
+def _claim(created: bytes) -> tuple[str, dict[str, object]]:
+    return "claim_task", {"task": reply_of(created)["task"]}
+
+
+def _held(answers: Sequence[bytes]) -> list[dict[str, object]]:
+    """The tasks that were claimed, with their fences."""
+    return [{key: reply_of(answer)[key] for key in ("task", "fence")} for answer in answers]
 
 
 # ------------------------------------------------------------------ the calls
@@ -220,7 +231,7 @@ async def one_round(versions: Sequence[Version], names: Sequence[str], numbers: 
         await measure_calls(no_op, NO_OP, name, numbers)
         for room in rooms:
             if name == "claim_task":
-                await claim_and_release(room)
+                await claim_and_cancel(room, numbers)
             else:
                 await measure_calls(room, name, name, numbers)
 
@@ -232,15 +243,15 @@ async def measure_calls(version: Version, kind: str, name: str, numbers: Iterato
     await version.measure(name, calls, CALLS)
 
 
-async def claim_and_release(version: Version) -> None:
-    """Measure claims of tasks that are open, and release them again."""
-    claims = [iter([("claim_task", {"task": task}) for task in own]) for own in version.free]
+async def claim_and_cancel(version: Version, numbers: Iterator[int]) -> None:
+    """Measure claims of new tasks, and cancel these."""
+    claims = await new_claims(version, CLAIMED, numbers)
     claimed = await version.measure("claim_task", claims, CLAIMED)
-    await version.send([map(_release, map(reply_of, own)) for own in claimed])
+    await version.send([map(_cancel, _held(own)) for own in claimed])
 
 
-def _release(claimed: dict[str, Any]) -> tuple[str, dict[str, object]]:
-    return "update_task", {"task": claimed["task"], "fence": claimed["fence"], "status": "released"}
+def _cancel(held: dict[str, object]) -> tuple[str, dict[str, object]]:
+    return "update_task", {**held, "status": "cancelled"}
 
 
 def calls_of(version: Version, name: str, number: int, numbers: Iterator[int]) -> Calls:
@@ -269,7 +280,7 @@ async def measure(versions: list[Version], rooms: list[RoomOfProcesses], names: 
             version.tokens = tokens[version.port]
         await version.connect()
         if version.port in tokens:
-            await give_tasks(version)
+            await give_tasks(version, numbers)
     for number in track(range(-1, rounds), "Measuring", transient=True):
         for era in ERAS:
             no_op, *served_rooms = [version for version in versions if version.era == era]
