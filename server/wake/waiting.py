@@ -110,7 +110,7 @@ class Waiting:
                 left = end - anyio.current_time()
                 is_over = bool(found.wakes) or left <= 0 or self._bus.stopping
                 if listening.superseded or (is_over and has_waited and not await self._listeners.is_live(listening)):
-                    return found.model_copy(update={"wakes": [], "superseded": True})
+                    return _superseded(found)
                 if is_over:
                     return found
                 with anyio.move_on_after(min(left, left if found.due_seconds is None else found.due_seconds)):
@@ -120,3 +120,9 @@ class Waiting:
     async def _read(self, caller: Caller, arguments: WaitForWake) -> Waited:
         found: Waited = await self._door.read(caller, WAKES_WAITING, arguments)
         return found
+
+
+def _superseded(found: Waited) -> Waited:
+    """The reply to a listener that was superseded: it gets no wakes, so its cursor passes none of those found."""
+    cursor = found.after if found.wakes else found.cursor
+    return found.model_copy(update={"wakes": [], "cursor": cursor, "superseded": True})

@@ -68,6 +68,22 @@ async def test_a_listener_that_began_earlier_ends_when_it_calls_late_and_superse
     assert (told["superseded"], len(told["wakes"])) == (False, 1)
 
 
+async def test_the_cursor_of_a_superseded_listener_passes_no_wake_that_it_was_not_given(
+    room_of_each_era: RunningRoom,
+) -> None:
+    room = room_of_each_era
+    (agent,) = await room.enroll("agent")
+    owner = await room.owner()
+    again = await room.connect("agent")
+    after = (await agent("check_in"))["cursor"]
+    lives = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
+    await room.until_waiting()
+    await owner("post_message", text="hello", to=["agent"])
+    assert len((await asyncio.wait_for(lives, BOUND_SECONDS))["wakes"]) == 1
+    ended = await asyncio.wait_for(agent("wait_for_wake", listener=OLDER, after=after), BOUND_SECONDS)
+    assert (ended["superseded"], ended["wakes"], ended["cursor"]) == (True, [], after)
+
+
 async def test_a_listener_is_the_newest_from_its_first_call_and_supersedes_an_older_one_that_waits(
     room: RunningRoom,
 ) -> None:
