@@ -333,3 +333,22 @@ async def test_a_statement_that_does_not_end_when_it_is_cancelled_is_not_waited_
         found.ended = ReadEndedError("its member was stopped")
         with pytest.raises(ReadEndedError):
             await asyncio.wait_for(waiting, BOUND_SECONDS)
+
+
+async def test_a_statement_that_is_being_cancelled_ends_once_its_server_is_given_up(
+    cable: tuple[Cable, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("CANCEL_SECONDS", "ENDED_SECONDS"):
+        monkeypatch.setattr(session, bound, ENDLESS_SECONDS)
+    to_database, address = cable
+    with contextlib.closing(await asyncio.to_thread(connect_writer, Address.parse(address), SHORT_SECONDS)) as found:
+        await asyncio.to_thread(found.execute, "select 1", {})  # which also prepares it
+        found.begin()
+        to_database.cut()
+        waiting = asyncio.ensure_future(asyncio.to_thread(found.execute, "select 1", {}))
+        await until(lambda: found.ended is not None)
+        found.is_given_up = True
+        with pytest.raises(psycopg.OperationalError, match="does not answer"):
+            await asyncio.wait_for(waiting, BOUND_SECONDS)
+        to_database.mend()
+        await until(lambda: to_database.connections == 2)  # the statement's, and that of what cancels it

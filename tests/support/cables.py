@@ -43,7 +43,7 @@ class Cable:
             moving.set()
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: tuple[str, int]) -> None:
-        """One connection of a client."""
+        """One connection of a client. One that comes while the cable is cut is made once it is mended."""
         await self._whole.wait()
         there = await asyncio.open_connection(*to)
         number = len(self._moving)

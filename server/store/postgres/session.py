@@ -34,6 +34,9 @@ CANCEL_SECONDS = 0.5
 MOST_DEFERRED = 32
 """How many statements are deferred at most."""
 
+WAITS_FOR: Mapping[int, int] = {pq.PollingStatus.READING: select.POLLIN, pq.PollingStatus.WRITING: select.POLLOUT}
+"""What a connection that is being made waits for at its socket."""
+
 ENDED_SECONDS = 2.0
 """A statement that is to be ended and has not ended after this long shows that its connection is lost."""
 
@@ -342,21 +345,37 @@ class Session:
                 self._require_answer(lost_at)
 
     def _require_answer(self, lost_at: float) -> None:
-        """Raise what ended the act or read, or OperationalError, if nobody waits for the server any longer."""
-        if self.is_given_up or time.monotonic() >= lost_at:
-            self.close()
-            raise self.ended or psycopg.OperationalError("the server does not answer")
+        """Raise what ended the act or read, or OperationalError, if nobody waits for the server any longer.
+
+        What a server was asked that does not answer anybody is not too large.
+        """
+        if not self.is_given_up and time.monotonic() < lost_at:
+            return
+        self.close()
+        if self.ended is not None and not (self.is_given_up and isinstance(self.ended, TooLargeError)):
+            raise self.ended
+        raise psycopg.OperationalError("the server does not answer")
 
     def _cancel(self) -> bool:
-        """Ask the server to cancel the statement; returns whether it was asked.
+        """Ask the server to cancel the statement; returns whether it was asked. Ends once the server is given up.
 
-        libpq's older way to ask blocks every thread of this process while a server that stands still does not answer.
+        libpq's older way to ask blocks every thread of this process while a server that stands still does not answer,
+        and psycopg's blocks this one.
         """
+        asking, until = self._pgconn.cancel_conn(), time.monotonic() + CANCEL_SECONDS
+        state: int = pq.PollingStatus.WRITING  # libpq would wait itself if it were asked before that is possible
         try:
-            self.connection.cancel_safe(timeout=CANCEL_SECONDS)
+            asking.start()
+            while state in WAITS_FOR and not self.is_given_up and time.monotonic() < until:
+                ready = select.poll()
+                ready.register(asking.socket, WAITS_FOR[state])
+                if ready.poll(SLICE_SECONDS * 1000):
+                    state = asking.poll()
+            return state == pq.PollingStatus.OK
         except psycopg.OperationalError:
             return False
-        return True
+        finally:
+            asking.finish()
 
     def _is_to_be_ended(self, left: float) -> bool:
         if left <= 0 and self.ended is None:
