@@ -45,7 +45,7 @@ def open_target(address: Address, context: Context, now: float) -> Iterator["Pos
         yield target
         session.script(context.statements["commit"])
         with contextlib.suppress(psycopg.Error):  # or the database does it by itself, a minute later
-            session.script(f"analyze {', '.join((*target.columns(), *WORDS))}")
+            session.script(f"vacuum (analyze) {', '.join((*target.columns(), *WORDS))}")
 
 
 class PostgresSource:

@@ -1,0 +1,36 @@
+"""How PostgreSQL runs a statement: at how many rows it looks."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from teamroom.server.store.postgres.session import Session
+from teamroom.server.store.postgres.translate import translate
+
+REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+
+
+def looked_at(session: Session, sql: str, values: Mapping[str, Any]) -> dict[str, int]:
+    """How many rows of each table a statement looks at."""
+    ((plans,),) = session.script(f"explain (analyze, format json) {with_values(sql, values)}").fetchall()
+    found: dict[str, int] = {}
+    for step in steps(plans[0]["Plan"]):
+        if (table := step.get("Relation Name")) is not None:
+            rows = step["Actual Rows"] + sum(step.get(name, 0) for name in REMOVED)
+            found[table] = found.get(table, 0) + round(step["Actual Loops"] * rows)
+    return found
+
+
+def with_values(sql: str, values: Mapping[str, Any]) -> str:
+    """A statement with its parameters written out."""
+    plain = translate(sql)
+    text = plain.text.decode()
+    for number, name in reversed(list(enumerate(plain.names, 1))):
+        text = text.replace(f"${number}", "'" + str(values[name]).replace("'", "''") + "'")
+    return text
+
+
+def steps(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """A step of a plan, and all below it."""
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from steps(below)
