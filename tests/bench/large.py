@@ -85,10 +85,12 @@ class Measured:
         return sum(self.server.cpu_times()[:2]) + sum(map(cpu_seconds, database))
 
     async def connect(self) -> None:
-        """Bring in the members that call."""
+        """Bring in the members that call; a copy has them."""
         room = self.served.room
         self.callers = [await RawCaller.connect(room.port) for _ in range(CALLERS)]
-        self.tokens = [await enroll(self.callers[0], room, f"caller{number}") for number in range(CALLERS)]
+        self.tokens = self.tokens or [
+            await enroll(self.callers[0], room, f"caller{number}") for number in range(CALLERS)
+        ]
 
     def disconnect(self) -> None:
         """Hang up."""
@@ -134,7 +136,7 @@ def copy_in_postgres(room: Measured, folder: Path) -> Iterator[Measured]:
     with copied_database(data) as address:
         shutil.copytree(data, folder / "copy", ignore=shutil.ignore_patterns(f"{DATABASE}*"))
         with served_room(folder / "copy", free_port(), ENVIRONMENT | {"TEAMROOM_DATABASE": address}) as served:
-            yield Measured(served, address)
+            yield Measured(served, address, tokens=room.tokens)
 
 
 async def measure(rooms: Sequence[Measured], rounds: int) -> None:
