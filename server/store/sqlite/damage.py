@@ -13,7 +13,7 @@ from teamroom.server.store.sqlite.faults import code_of, is_damage, is_no_text
 from teamroom.server.store.statements import sqlite_statements
 from teamroom.server.store.transaction import Context, Reading
 
-CHECK_SECONDS = 1.0
+CHECK_SECONDS = 0.5
 """The check of pages ends after this long, so that a large room opens in time. A backup checks every page."""
 
 STEPS = 10_000
