@@ -190,6 +190,21 @@ async def test_a_restore_over_an_old_copy_begins_an_epoch_that_never_was(tmp_pat
     assert shell(folder, "restore", made["path"], "--json").json["epoch"] == 4
 
 
+@pytest.mark.parametrize("largest", [0, damage.WHOLE_BYTES], ids=["table by table", "as a whole"])
+async def test_a_spoilt_page_is_found_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, largest: int
+) -> None:
+    monkeypatch.setattr(damage, "WHOLE_BYTES", largest)
+    folder = tmp_path / "room"
+    for _ in range(2):
+        async with running_room(folder) as room:
+            assert room.room.store.damage is None
+    spoil(folder)
+    with logged():
+        async with running_room(folder) as room:
+            assert room.room.store.damage is not None
+
+
 async def test_damage_that_the_look_at_the_start_had_no_time_for_stops_every_act_once_one_meets_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

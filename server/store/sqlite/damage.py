@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ from teamroom.server.store.transaction import Context, Reading
 
 CHECK_SECONDS = 0.5
 """The check of pages ends after this long, so that a large room opens in time. A backup checks every page."""
+
+WHOLE_BYTES = 134_217_728
+"""A file of up to this size is checked as a whole, its free pages too; of a larger one, table by table.
+
+SQLite does not look at the clock while it checks the pages of what it is told to.
+"""
 
 STEPS = 10_000
 """Instructions of SQLite between two checks of the time."""
@@ -43,7 +50,7 @@ def find_damage(path: Path, context: Context, vouch: Vouch) -> Found:
             connection.execute(context.statements["begin_read"])
             tx = Reading(connection, context)
             head = _head(tx)
-            return Found(vouch(tx if head is not None else None) or _bad_page(connection), head)
+            return Found(vouch(tx if head is not None else None) or _bad_page(connection, path.stat().st_size), head)
     except sqlite3.Error as error:
         if not (is_damage(error) or is_no_text(error)):
             raise
@@ -59,14 +66,28 @@ def _head(tx: Reading) -> ReadHead | None:
         return None  # a database without tables: no room was made in it yet
 
 
-def _bad_page(connection: sqlite3.Connection) -> str | None:
+def _bad_page(connection: sqlite3.Connection, size: int) -> str | None:
+    """What is wrong with a page of a file of this size, as far as time allows to look."""
     end = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+    checks = _check_pages(connection) if size <= WHOLE_BYTES else _check_tables(connection, end)
     try:
-        found = [row["quick_check"] for row in connection.execute(sqlite_statements()["look_at_pages"])]
+        faults = [line for line in checks if line != "ok" and SEARCH_INDEX not in line.lower()]
     except sqlite3.OperationalError as error:
         if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise
         return None
-    faults = [line for line in found if line != "ok" and SEARCH_INDEX not in line.lower()]
     return " ".join(faults[0].split()) if faults else None
+
+
+def _check_pages(connection: sqlite3.Connection) -> Iterator[str]:
+    for row in connection.execute(sqlite_statements()["look_at_pages"]):
+        yield row["quick_check"]
+
+
+def _check_tables(connection: sqlite3.Connection, end: float) -> Iterator[str]:
+    """The same of one table after the other, until a time."""
+    for table in connection.execute(sqlite_statements()["tables_to_look_at"]).fetchall():
+        if time.monotonic() < end:
+            for row in connection.execute(sqlite_statements()["look_at_table"], {"table": table["name"]}):
+                yield row["quick_check"]
