@@ -72,12 +72,12 @@ def _bad_page(connection: sqlite3.Connection, size: int) -> str | None:
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
     checks = _check_pages(connection) if size <= WHOLE_BYTES else _check_tables(connection, end)
     try:
-        faults = [line for line in checks if line != "ok" and SEARCH_INDEX not in line.lower()]
+        fault = next((line for line in checks if line != "ok" and SEARCH_INDEX not in line.lower()), None)
     except sqlite3.OperationalError as error:
         if code_of(error) != sqlite3.SQLITE_INTERRUPT:
             raise
         return None
-    return " ".join(faults[0].split()) if faults else None
+    return None if fault is None else " ".join(fault.split())
 
 
 def _check_pages(connection: sqlite3.Connection) -> Iterator[str]:
