@@ -1,19 +1,15 @@
 """Search in PostgreSQL: however common or rare a word is, the newest matches are found among few messages."""
 
-import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from teamroom.server.rules.search import parse_search
-from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_writer
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.words import as_query
 from teamroom.server.store.statements import postgres_statements
-from tests.support.plans import looked_at
-from tests.support.postgres import address_at, drop_databases, make_database, require_server
+from tests.support.plans import filled_database, looked_at
 from tests.support.promises import house
 
 pytestmark = [pytest.mark.postgres, house]
@@ -49,12 +45,8 @@ WALK = (
 @pytest.fixture(scope="module")
 def searched() -> Iterator[Session]:
     """A database with many messages."""
-    require_server()
-    with contextlib.closing(connect_writer(Address.parse(address_at(make_database())), 60)) as session:
-        for statement in FILL:
-            session.script(statement)
+    with filled_database(FILL) as session:
         yield session
-    drop_databases()
 
 
 def asked(query: str) -> dict[str, Any]:

@@ -1,16 +1,12 @@
 """Long reads of a large room in PostgreSQL: each looks at few rows, because an index leads to what it shows."""
 
-import contextlib
 from collections.abc import Iterator
 
 import pytest
 
-from teamroom.server.store.postgres.address import Address
-from teamroom.server.store.postgres.connect import connect_writer
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.statements import postgres_statements
-from tests.support.plans import looked_at
-from tests.support.postgres import address_at, drop_databases, make_database, require_server
+from tests.support.plans import filled_database, looked_at
 from tests.support.promises import house
 
 pytestmark = [pytest.mark.postgres, house]
@@ -33,14 +29,14 @@ FILL = (
     "select i, i, 3 + i % 900, i, case when i % 10 = 0 then 'ask' else 'note' end, '', '', 1 "
     f"from generate_series(1, {MESSAGES}) as i",
     "insert into addressee (message, member, author) "
-    "select id, case kind when 'ask' then 2 else 3 end, author from message",
+    f"select id, case kind when 'ask' then {PERSON} else {BUSY} end, author from message",
     "insert into due (rule, subject, member, at, since, span, escalated, failures) "
     "select 'task', i, 3 + i % 900, i, i, 1, case when i % 10000 = 0 then 1 else 0 end, "
     f"case when i % 10000 = 0 then 1 else 0 end from generate_series(1, {TIMERS}) as i",
     "insert into due (rule, subject, member, at, since, span) "
-    f"select 'ask', id, 2, 1, 1, 1 from message where kind = 'ask' order by id limit {LOOKED_AT}",
+    f"select 'ask', id, {PERSON}, 1, 1, 1 from message where kind = 'ask' order by id limit {LOOKED_AT}",
     "insert into wake (member, seq, reason, subject, sender, line) "
-    f"select 3, i, 'mention', 'M-1', 2, '' from generate_series(1, {WAKES}) as i",
+    f"select {BUSY}, i, 'mention', 'M-1', {PERSON}, '' from generate_series(1, {WAKES}) as i",
     "analyze",
 )
 """A person is asked in every tenth message of one long thread; few timers were escalated, and few fail."""
@@ -53,10 +49,10 @@ READS = {
 }
 
 WALKS = {
-    "asks_to_people": "select id from message where thread = 1 and author + 0 = 2",
+    "asks_to_people": f"select id from message where thread = 1 and author + 0 = {PERSON}",
     "escalated": "select member from due where escalated + 0 = 1",
     "count_failing": "select count(*) from due where failures + 0 > 0",
-    "pending_wakes": "select seq from wake where member + 0 = 4 order by seq limit 15",
+    "pending_wakes": f"select seq from wake where member + 0 = {QUIET} order by seq limit {LIMIT}",
 }
 """What each would do without its index."""
 
@@ -64,12 +60,8 @@ WALKS = {
 @pytest.fixture(scope="module")
 def large() -> Iterator[Session]:
     """The database of a large room."""
-    require_server()
-    with contextlib.closing(connect_writer(Address.parse(address_at(make_database())), 60)) as session:
-        for statement in FILL:
-            session.script(statement)
+    with filled_database(FILL) as session:
         yield session
-    drop_databases()
 
 
 @pytest.mark.parametrize("name", READS)

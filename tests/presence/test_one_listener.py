@@ -20,14 +20,18 @@ from tests.support.rooms import Member, RunningRoom, Time
 pytestmark = promise("PRS5")
 
 
+async def connected_twice(room: RunningRoom) -> tuple[Member, Member, int]:
+    """An agent, as two of its clients, and its cursor."""
+    (agent,) = await room.enroll("agent")
+    return agent, await room.connect("agent"), (await agent("check_in"))["cursor"]
+
+
 async def test_the_newest_waiting_call_gets_the_wake_and_the_older_one_is_superseded(
     room_of_each_era: RunningRoom,
 ) -> None:
     room = room_of_each_era
-    (agent,) = await room.enroll("agent")
+    agent, again, after = await connected_twice(room)
     owner = await room.owner()
-    again = await room.connect("agent")
-    after = (await agent("check_in"))["cursor"]
     older = asyncio.create_task(agent("wait_for_wake", after=after))
     await room.until_waiting()
     newer = asyncio.create_task(again("wait_for_wake", after=after))
@@ -48,10 +52,8 @@ async def test_a_listener_that_began_earlier_ends_when_it_calls_late_and_superse
 ) -> None:
     """Twin: one that does not say which it is takes over, since its call is the newest."""
     room = room_of_each_era
-    (agent,) = await room.enroll("agent")
+    agent, again, after = await connected_twice(room)
     owner = await room.owner()
-    again = await room.connect("agent")
-    after = (await agent("check_in"))["cursor"]
     lives = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
     await room.until_waiting()
     if older is None:
@@ -72,10 +74,8 @@ async def test_the_cursor_of_a_superseded_listener_passes_no_wake_that_it_was_no
     room_of_each_era: RunningRoom,
 ) -> None:
     room = room_of_each_era
-    (agent,) = await room.enroll("agent")
+    agent, again, after = await connected_twice(room)
     owner = await room.owner()
-    again = await room.connect("agent")
-    after = (await agent("check_in"))["cursor"]
     lives = asyncio.create_task(again("wait_for_wake", listener=NEWER, after=after))
     await room.until_waiting()
     await owner("post_message", text="hello", to=["agent"])
@@ -87,9 +87,7 @@ async def test_the_cursor_of_a_superseded_listener_passes_no_wake_that_it_was_no
 async def test_a_listener_is_the_newest_from_its_first_call_and_supersedes_an_older_one_that_waits(
     room: RunningRoom,
 ) -> None:
-    (agent,) = await room.enroll("agent")
-    again = await room.connect("agent")
-    after = (await agent("check_in"))["cursor"]
+    agent, again, after = await connected_twice(room)
     waits = asyncio.create_task(agent("wait_for_wake", listener=OLDER, after=after))
     await room.until_waiting()
     await again("heartbeat", listener=NEWER)

@@ -1,12 +1,27 @@
 """How PostgreSQL runs a statement: at how many rows it looks."""
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from teamroom.server.store.postgres.address import Address
+from teamroom.server.store.postgres.connect import connect_writer
 from teamroom.server.store.postgres.session import Session
 from teamroom.server.store.postgres.translate import translate
+from tests.support.postgres import address_at, drop_databases, make_database, require_server
 
 REMOVED = ("Rows Removed by Filter", "Rows Removed by Index Recheck")
+
+
+@contextlib.contextmanager
+def filled_database(statements: Iterable[str]) -> Iterator[Session]:
+    """A database that these statements fill, until the block ends. Skips the test where there is no server."""
+    require_server()
+    with contextlib.closing(connect_writer(Address.parse(address_at(make_database())), 60)) as session:
+        for statement in statements:
+            session.script(statement)
+        yield session
+    drop_databases()
 
 
 def looked_at(session: Session, sql: str, values: Mapping[str, Any]) -> dict[str, int]:

@@ -89,18 +89,14 @@ select count(*) from sqlite_schema
 pragma journal_mode = delete
 
 -- name: look_at_pages
--- Checks pages as long as time allows, and does not compare indexes with their tables.
-pragma quick_check(10)
+-- Checks the pages of a table and its indexes, or of the whole file, and does not compare indexes with their tables.
+select quick_check from pragma_quick_check(:table)
 
 -- name: tables_to_look_at
 -- The tables, and last those that grow with the log.
 select name from sqlite_schema
 where type = 'table'
 order by name in ('addressee', 'log', 'message', 'message_text_data', 'task_entry', 'wake'), name
-
--- name: look_at_table
--- The same of one table and its indexes.
-select quick_check from pragma_quick_check(:table)
 
 -- name: check_pages
 pragma integrity_check(1)

@@ -23,6 +23,9 @@ WHOLE_BYTES = 134_217_728
 SQLite does not look at the clock while it checks the pages of what it is told to.
 """
 
+EVERY_TABLE = None
+"""Names no table: the file is checked as a whole."""
+
 STEPS = 10_000
 """Instructions of SQLite between two checks of the time."""
 
@@ -70,7 +73,7 @@ def _bad_page(connection: sqlite3.Connection, size: int) -> str | None:
     """What is wrong with a page of a file of this size, as far as time allows to look."""
     end = time.monotonic() + CHECK_SECONDS
     connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
-    checks = _check_pages(connection) if size <= WHOLE_BYTES else _check_tables(connection, end)
+    checks = _check_pages(connection, size, end)
     try:
         fault = next((line for line in checks if line != "ok" and SEARCH_INDEX not in line.lower()), None)
     except sqlite3.OperationalError as error:
@@ -80,14 +83,12 @@ def _bad_page(connection: sqlite3.Connection, size: int) -> str | None:
     return None if fault is None else " ".join(fault.split())
 
 
-def _check_pages(connection: sqlite3.Connection) -> Iterator[str]:
-    for row in connection.execute(sqlite_statements()["look_at_pages"]):
-        yield row["quick_check"]
-
-
-def _check_tables(connection: sqlite3.Connection, end: float) -> Iterator[str]:
-    """The same of one table after the other, until a time."""
-    for table in connection.execute(sqlite_statements()["tables_to_look_at"]).fetchall():
+def _check_pages(connection: sqlite3.Connection, size: int, end: float) -> Iterator[str]:
+    """What SQLite reports of a file of this size: of its tables one after the other until a time, or of all at once."""
+    statements, tables = sqlite_statements(), [EVERY_TABLE]
+    if size > WHOLE_BYTES:
+        tables = [row["name"] for row in connection.execute(statements["tables_to_look_at"])]
+    for table in tables:
         if time.monotonic() < end:
-            for row in connection.execute(sqlite_statements()["look_at_table"], {"table": table["name"]}):
+            for row in connection.execute(statements["look_at_pages"], {"table": table}):
                 yield row["quick_check"]
