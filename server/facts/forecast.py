@@ -74,4 +74,4 @@ def _has_estimate(found: Forecast, row: MemberFacts) -> bool:
 
 def needs_of_any(tx: Reading, task: TaskRow | None) -> list[str]:
     """The needs of a task; none if there is no task."""
-    return [] if task is None else needs_of(tx, task.id)
+    return [] if task is None else needs_of(tx, task)

@@ -148,9 +148,9 @@ def cancelled_dependencies(tx: Reading, row: TaskRow) -> list[str]:
     return list(map(task_name, tx.column(int, "cancelled_before", task=row.id))) if row.has_cancelled else []
 
 
-def needs_of(tx: Reading, task: int) -> list[str]:
+def needs_of(tx: Reading, row: TaskRow) -> list[str]:
     """The capabilities that a task needs."""
-    return tx.column(str, "needs", task=task)
+    return tx.column(str, "needs", task=row.id) if row.first_need else []
 
 
 def require_fence(tx: Reading, task: StoredTask, caller: Caller, fence: int | None, late: dict[str, Any]) -> None:

@@ -106,7 +106,8 @@ class ShortWay:
         except Exception as error:
             said = modern_error_data(error).model_dump(mode="json", exclude_none=True)
             answer = b'"error":' + _encode(said, call.is_modern)
-        await _send(send, b'{"jsonrpc":"2.0","id":%b,%b}' % (_encode(call.id, call.is_modern), answer), call)
+        id_ = b"%d" % call.id if isinstance(call.id, int) else _encode(call.id, call.is_modern)
+        await _send(send, b'{"jsonrpc":"2.0","id":%b,%b}' % (id_, answer), call)
         return True
 
     def _encoded(self, result: dict[str, Any], is_modern: bool) -> bytes:

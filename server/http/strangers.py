@@ -6,7 +6,7 @@ A stranger is a connection on which no valid token has been shown. Whatever it i
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -65,9 +65,9 @@ class Rejections:
 def closing(send: Send, is_stranger: Callable[[], bool]) -> Send:
     """Answer as `send` does, and close the connection afterwards if a stranger is answered."""
 
-    async def sent(message: Message) -> None:
+    def sent(message: Message) -> Awaitable[None]:
         if message["type"] == "http.response.start" and is_stranger():
             message = {**message, "headers": [*message.get("headers", ()), CLOSE]}
-        await send(message)
+        return send(message)
 
     return sent

@@ -121,7 +121,7 @@ ASKED_BY_A_TICK = (
     *("cancel_timer", "postpone", "postpone_failed", "count_slot", "look_sooner", "check_leases_by"),
     *("watched", "last_act", "unanswered_wake", "oldest_ask", "trouble", "last_messages_of", "count_held"),
     *("task", "message", "offer", "has_answered", "entry_age", "pauses", "provable", "earliest_proof"),
-    *("repair_of", "is_repair", "count_reminders_of_member", "reminders_sent_to"),
+    *("repair_of", "repaired_member", "count_reminders_of_member", "reminders_sent_to"),
     *("nth_newest_reminder", "add_wake"),
 )
 """What the supervisor asks to find what is due, and to do each of its duties."""

@@ -457,16 +457,7 @@ def _renew(
         summary=add_quote(f"@{caller.name} works on {task.name}", arguments.note or ""),
         detail={"note": arguments.note, "busy_until": tx.date_of(busy_until)},
     )
-    tx.run(
-        "progress",
-        id=task.id,
-        state="claimed",
-        now=tx.now,
-        lease_from=tx.now,
-        lease_seconds=seconds,
-        blocked_on="",
-        seq=seq,
-    )
+    tx.run("renew_lease", id=task.id, now=tx.now, lease_seconds=seconds, seq=seq)
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, row.mode, seconds)
     add_entry(tx, task.id, caller, "note", arguments.note or "")

@@ -166,7 +166,7 @@ def _in_full(tx: Reading, task: StoredTask) -> TaskShown:
         due=None if row.due is None else rfc3339(row.due),
         assigned=row.assigned_name,
         fence=task.fence,
-        needs=needs_of(tx, task.id),
+        needs=needs_of(tx, task.row),
         requires=scopes_of(row.requires),
         authorizations=row.authorised.split(),
         depends_on=[

@@ -122,7 +122,8 @@ def _best(tx: Writing, caller: Caller) -> int:
             continue
         return task.id
     beyond = _first_open(tx, caller.member) or _first_open(tx, NOBODY)
-    lacks = {} if beyond is None else find_missing_capabilities(tx, caller.member, needs_of(tx, beyond))
+    needs = [] if beyond is None else needs_of(tx, find_task(tx, beyond).row)
+    lacks = find_missing_capabilities(tx, caller.member, needs)
     needed = f"; {task_name(beyond)} needs {', '.join(lacks)}" if beyond is not None and lacks else ""
     raise Refusal(
         "not_found",
@@ -219,8 +220,8 @@ def _check_able(tx: Reading, caller: Caller, task: StoredTask) -> list[str]:
             subject=task.name,
             waits_for=waits_for,
         )
-    require_repairer(tx, caller, task.id, task.name)
-    needs = needs_of(tx, task.id)
+    require_repairer(caller, task)
+    needs = needs_of(tx, task.row)
     require_capabilities(tx, caller.member, caller.name, needs, task.name)
     require_below_wip_cap(tx, caller, task.name)
     return needs
@@ -240,7 +241,7 @@ def require_below_wip_cap(tx: Reading, caller: Caller, subject: str) -> None:
 def _claimed_before(tx: Reading, task: StoredTask) -> Claimed:
     """The reply for a task that the caller holds already."""
     at = tx.shown(task.row.claimed_at or tx.now)
-    return _claimed(tx, task, needs_of(tx, task.id), history(tx, task.id), replayed=at)
+    return _claimed(tx, task, needs_of(tx, task.row), history(tx, task.id), replayed=at)
 
 
 def _claimed(

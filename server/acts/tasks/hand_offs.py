@@ -145,7 +145,7 @@ def hand_off(tx: Writing, caller: Caller, arguments: HandOff) -> Offered:
     receiver = find_member(tx, arguments.to)
     _check_receiver(tx, caller, task, receiver)
     extra = list(arguments.needs or ())
-    needs = list(dict.fromkeys([*needs_of(tx, task.id), *extra]))
+    needs = list(dict.fromkeys([*needs_of(tx, task.row), *extra]))
     require_capabilities(tx, receiver.id, receiver.name, needs, task.name)
     require_scopes(tx, receiver, scopes_of(task.row.requires), task.name)
     tx.head.offers += 1
@@ -253,7 +253,7 @@ def _check_receiver(tx: Reading, caller: Caller, task: StoredTask, receiver: Mem
 
 
 def _accept(tx: Writing, caller: Caller, arguments: AnswerHandOff, offer: OfferRow, task: StoredTask) -> Answered:
-    needs = [*needs_of(tx, task.id), *json.loads(offer.needs)]
+    needs = [*needs_of(tx, task.row), *json.loads(offer.needs)]
     require_capabilities(tx, caller.member, caller.name, needs, offer_name(arguments.offer))
     _check_proofs(arguments, offer, caller)
     require_below_wip_cap(tx, caller, offer_name(arguments.offer))

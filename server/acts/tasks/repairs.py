@@ -13,7 +13,7 @@ from teamroom.server.facts.member import find_member
 from teamroom.server.facts.names import former_names
 from teamroom.server.facts.roles import STOPPERS
 from teamroom.server.facts.standing import state_of
-from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, add_entry, task_changed
+from teamroom.server.facts.task import ROOM_AUTHOR, ROOM_MEMBER, StoredTask, add_entry, task_changed
 from teamroom.server.facts.wakes import wake_members
 from teamroom.server.identity import Caller
 from teamroom.server.record import chain as log
@@ -137,7 +137,7 @@ def give_back_repairs(tx: Writing, watchdog: int, why: str) -> None:
 def give_back_freed_repairs(tx: Writing, tasks: Sequence[str], watchdog: int, why: str) -> None:
     """Reopen the repairs among the tasks that a kill released, and wake the other watchdogs."""
     for task in tasks:
-        row = tx.one(RepairedMember, "is_repair", task=number_of(task))
+        row = tx.one(RepairedMember, "repaired_member", task=number_of(task))
         if row is not None:
             _give_back(tx, row, watchdog, why)
 
@@ -149,14 +149,14 @@ def tell_of_lost_repairs(tx: Writing, watchdog: int, why: str) -> None:
             _tell_owner(tx, row.member, row.name, task_name(row.task), why)
 
 
-def require_repairer(tx: Reading, caller: Caller, task: int, subject: str) -> None:
+def require_repairer(caller: Caller, task: StoredTask) -> None:
     """Refuse a repair to members: one that only declares the runtime would block the repair."""
-    if caller.role not in STOPPERS and tx.one(RepairedMember, "is_repair", task=task) is not None:
+    if task.row.is_repair and caller.role not in STOPPERS:
         raise Refusal(
             "not_allowed",
-            f"{subject} is a repair; only watchdogs, operators and room owners can claim it.",
+            f"{task.name} is a repair; only watchdogs, operators and room owners can claim it.",
             "Claim another: claim_task without a task.",
-            subject=subject,
+            subject=task.name,
         )
 
 

@@ -394,16 +394,13 @@ def _renew(
         )
     seconds = lease_seconds(caller.kind, tx.principal.mode, tx.policy, tx.settings)
     state = {"working": "claimed", "blocked": "blocked", None: task.state}[arguments.status]
-    tx.run(
-        "progress",
-        id=task.id,
-        state=state,
-        now=tx.now,
-        lease_from=None if state == "blocked" else tx.now,
-        lease_seconds=seconds,
-        blocked_on="" if state != "blocked" else task.row.blocked_on if block is None else block.text,
-        seq=seq,
-    )
+    moved = {"id": task.id, "now": tx.now, "lease_seconds": seconds, "seq": seq}
+    if state == task.state == "claimed":
+        tx.run("renew_lease", **moved)
+    else:
+        lease_from = None if state == "blocked" else tx.now
+        blocked_on = "" if state != "blocked" else task.row.blocked_on if block is None else block.text
+        tx.run("progress", **moved, state=state, lease_from=lease_from, blocked_on=blocked_on)
     task_changed(tx, task.id, caller.member)
     schedule_task(tx, task.id, caller.member, tx.principal.mode, seconds, state == "blocked")
     if block is not None:

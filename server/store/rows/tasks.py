@@ -11,7 +11,7 @@ TaskState = Literal["open", "claimed", "blocked", "offered", "in_review", "done"
 class TaskRow(NamedTuple):
     """A task with the names around it and its open offer, if there is one. `evidence` is JSON.
 
-    `has_cancelled`: whether it depends on cancelled tasks.
+    `has_cancelled`: whether it depends on cancelled tasks. `is_repair`: whether it brings a member's runtime back.
     """
 
     id: int
@@ -60,6 +60,7 @@ class TaskRow(NamedTuple):
     offer_expires_at: float | None
     receiver_name: str | None
     has_cancelled: bool
+    is_repair: bool
 
 
 class DependencyRow(NamedTuple):

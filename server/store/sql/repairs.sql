@@ -3,7 +3,7 @@
 -- name: add_repair
 insert into repair (task, member) values (:task, :member)
 
--- name: is_repair
+-- name: repaired_member
 -- The member that a repair is for, and its standing.
 select repair.task, repair.member, member.name, standing.state as standing
 from repair

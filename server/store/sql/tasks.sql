@@ -23,7 +23,8 @@ select task.id, task.title, task.detail, task.priority, task.due, task.creator, 
     exists (
         select 1 from dependency join task as before on before.id = dependency.needs_task
         where dependency.task = task.id and before.state = 'cancelled'
-    ) as has_cancelled
+    ) as has_cancelled,
+    exists (select 1 from repair where repair.task = task.id) as is_repair
 
 -- part: task_joins
 join member as creator on creator.id = task.creator
@@ -133,6 +134,13 @@ where id = :id
 update task
 set state = :state, touched_at = :now, lease_from = :lease_from, lease_seconds = :lease_seconds,
     blocked_on = :blocked_on, changed_seq = :seq
+where id = :id
+
+-- name: renew_lease
+-- The same for a task that stays claimed: an update that names the state, or what blocks it, moves the task in every
+-- index of these, although nothing changes there.
+update task
+set touched_at = :now, lease_from = :now, lease_seconds = :lease_seconds, changed_seq = :seq
 where id = :id
 
 -- name: free_task
