@@ -70,6 +70,15 @@ def test_a_long_read_looks_at_few_rows(large: Session, name: str) -> None:
     assert max(found.values()) <= MOST_LOOKED_AT, found
 
 
+def test_a_database_that_goes_by_its_figures_walks_through_the_wakes_of_another_member(large: Session) -> None:
+    large.script("begin")
+    large.script("alter table wake alter column member reset (n_distinct)")
+    large.script("analyze wake")
+    found = looked_at(large, postgres_statements()["pending_wakes"], READS["pending_wakes"])
+    large.script("rollback")
+    assert found["wake"] > MOST_LOOKED_AT
+
+
 @pytest.mark.parametrize("name", WALKS)
 def test_a_walk_through_a_table_is_found(large: Session, name: str) -> None:
     assert max(looked_at(large, WALKS[name], {}).values()) > MOST_LOOKED_AT
