@@ -5,7 +5,7 @@ VENV ?= .venv
 DATA ?= .teamroom
 PORT ?=
 SPEED ?=
-WORKERS ?= 2
+WORKERS ?= 3
 BIN := $(VENV)/bin
 
 # Compiled modules are kept, even if the environment says otherwise: compiling all tests anew takes each worker six seconds.
@@ -35,7 +35,7 @@ postgres: $(VENV)/.runs ## install the extra with which the room is kept in Post
 check: lint types contracts ## a minute and a half while you work: style, types, imports, rules and acts
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(CHECKED)
 
-test: lint types contracts tests ## everything that must hold before a change lands: about six minutes
+test: lint types contracts tests ## everything that must hold before a change lands: about a quarter of an hour on two cores
 
 lint: $(VENV)/.tests
 	$(BIN)/ruff check .

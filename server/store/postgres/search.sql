@@ -41,7 +41,8 @@ delete from unindexed_task where task in (select task from unindexed_task order 
 -- The newest matches, newest first, with the beginning of what they say. The planner does not know how common a word is,
 -- and what it would choose for one word looks at every message for another. So it has no choice. The newest 2000
 -- messages are looked at one by one: `ts_match_vq` is `@@` without the index. Then the index finds what matches in the
--- two blocks of 16384 messages before them, and in four times as many blocks each time, until enough is found.
+-- two blocks of 16384 messages before them, and in eight times as many blocks each time, until enough is found: each
+-- time, it also looks through all the words that wait to be put into the index.
 with recursive looked (before, blocks, matches) as (
     select newest.message - 1999, cast(2 as bigint), array(
         select message from message_words
@@ -51,7 +52,7 @@ with recursive looked (before, blocks, matches) as (
     )
     from (select coalesce(max(message), 0) as message from message_words) as newest
     union all
-    select piece.first * 16384, looked.blocks * 4, looked.matches || array(
+    select piece.first * 16384, looked.blocks * 8, looked.matches || array(
         select message from message_words
         where words @@ cast(:words__query as tsquery)
             and array[message / 16384] && array(select generate_series(piece.first, piece.last))
