@@ -87,7 +87,7 @@ def strip(syntax: Syntax, text: str, entries: Iterable[Entry], created: Iterable
     for path in sorted(ours, key=len, reverse=True):
         found_value = _value_at(_object(syntax, text), path)
         if found_value in ({}, []) and not isinstance(found_value, bool):
-            text = _without(syntax, text, path)
+            text = _with_parents(syntax, _without(syntax, text, path), path, ours)
     return text
 
 

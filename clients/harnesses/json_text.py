@@ -170,9 +170,10 @@ def _insert(text: str, node: Node, head: str, value: Any) -> str:
     outer = _indentation(text, node.start)
     indent = _members_indentation(text, node, outer)
     entry = f"\n{indent}{head}{_dump(text, value, indent)}"
+    inside = text[node.start + 1 : node.end - 1]
     if node.members:
         edits = _after_last(text, node.members[-1], entry)
-    elif text[node.start + 1 : node.end - 1].strip():  # comments
+    elif "\n" in inside or inside.strip():  # its end is on a line of its own, or there are comments
         edits = [(node.start + 1, node.start + 1, entry)]
     else:
         edits = [(node.start + 1, node.end - 1, f"{entry}\n{outer}")]

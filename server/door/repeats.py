@@ -23,15 +23,8 @@ FORGET_IDLE_SECONDS = 300.0
 """When no call is remembered, the duty looks again after this long."""
 
 
-KEY_CHARACTERS = 32
-"""How much of a fingerprint a key has: short keys share the pages of their index, and each act writes whole pages."""
-
-
 class Repeat(NamedTuple):
-    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one.
-
-    `arguments`: the fingerprint of what was sent under a request id. A key without one has its own.
-    """
+    """The key under which a call is remembered: its request id, or the call itself if equal calls count as one."""
 
     key: str
     arguments: str
@@ -47,7 +40,8 @@ def repeat_of(act: AnyAct, sent: bytes, request_id: str | None) -> Repeat | None
         return None
     fingerprint = hashlib.sha256(sent).hexdigest()
     if request_id is None:
-        return Repeat(f"equal:{act.name}:{fingerprint[:KEY_CHARACTERS]}", "", None)
+        key = f"equal:{act.name}:{fingerprint}"
+        return Repeat(key, fingerprint, None)
     return Repeat(f"id:{request_id}", fingerprint, request_id)
 
 

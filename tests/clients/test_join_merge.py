@@ -129,6 +129,7 @@ def is_within(text: str, longer: str) -> bool:
 
 @example(("json", '{"servers": {"x": 1} // note\n}', list(ENTRIES)))
 @example(("json", "", list(ENTRIES)))
+@example(("json", "\n  {\n\t}", list(ENTRIES[:1])))
 @example(("json", '{\r\n  "list": [\r\n    1 // one\r\n  ],\r\n}\r\n', list(ENTRIES)))
 @example(("toml", "list = []\n[servers]\nis_off = 1 # note", list(ENTRIES)))
 @example(("toml", "# only a comment", list(ENTRIES)))
@@ -244,6 +245,7 @@ def test_a_leave_makes_any_file_what_it_was_byte_for_byte(
 
 
 @example(case=("toml", "servers = {} # inline\n", [Put(("servers", "teamroom"), SERVER)]), other={"mine": False})
+@example(case=("toml", "hooks = {} # inline\n", list(ENTRIES[:4])), other={"mine": False})
 @given(case=CASES, other=st.dictionaries(st.sampled_from(["mine", "more", "last"]), SCALARS, min_size=1))
 def test_from_any_file_that_its_owner_changed_a_leave_removes_only_the_entries(
     config: Path, case: tuple[str, str, list[Entry]], other: dict[str, Any]
