@@ -106,8 +106,7 @@ class ShortWay:
         except Exception as error:
             said = modern_error_data(error).model_dump(mode="json", exclude_none=True)
             answer = b'"error":' + _encode(said, call.is_modern)
-        id_ = b"%d" % call.id if isinstance(call.id, int) else _encode(call.id, call.is_modern)
-        await _send(send, b'{"jsonrpc":"2.0","id":%b,%b}' % (id_, answer), call)
+        await _send(send, b'{"jsonrpc":"2.0","id":%b,%b}' % (_encode(call.id, call.is_modern), answer), call)
         return True
 
     def _encoded(self, result: dict[str, Any], is_modern: bool) -> bytes:
