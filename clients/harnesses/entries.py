@@ -83,11 +83,11 @@ def strip(syntax: Syntax, text: str, entries: Iterable[Entry], created: Iterable
     ours = set(created)
     for entry in entries:
         while (found := _place_of(_object(syntax, text), entry)) is not None:
-            text = _with_parents(syntax, _without(syntax, text, found), found, ours)
+            text = _without(syntax, text, found, ours)
     for path in sorted(ours, key=len, reverse=True):
         found_value = _value_at(_object(syntax, text), path)
         if found_value in ({}, []) and not isinstance(found_value, bool):
-            text = _with_parents(syntax, _without(syntax, text, path), path, ours)
+            text = _without(syntax, text, path, ours)
     return text
 
 
@@ -145,7 +145,8 @@ def _check(syntax: Syntax, text: str, expected: Any) -> None:
 # ------------------------------------------------------------------ removing
 
 
-def _without(syntax: Syntax, text: str, path: Steps) -> str:
+def _without(syntax: Syntax, text: str, path: Steps, ours: Container[Path]) -> str:
+    """Return a text without what is at a path, but with the objects above it, unless they are ours."""
     expected = syntax.load(text)
     inner = expected
     for step in path[:-1]:
@@ -154,7 +155,7 @@ def _without(syntax: Syntax, text: str, path: Steps) -> str:
     shorter = syntax.remove(text, path)
     if not _is_same(_without_empty(syntax.load(shorter), path[:-1]), _without_empty(expected, path[:-1])):
         raise BrokenError(NOT_ALONE)
-    return shorter
+    return _with_parents(syntax, shorter, path, ours)
 
 
 def _with_parents(syntax: Syntax, text: str, path: Steps, ours: Container[Path]) -> str:
